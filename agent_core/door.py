@@ -1,0 +1,192 @@
+"""The door: the only way to a conversation, for the web routes, the REPL and the voice worker alike.
+
+Two implementations: `agent_core.conversations` in this process, `app.remote` over HTTP.
+
+Accept, run and watch are three things. `say` is on disk when it returns; the turn is a task of the
+conversation; watchers read the log. Leaving is not stopping.
+
+Every method takes the principal first. What is not yours is `NotFound`, just like what is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from agent_core.events import Cursor, Logged, Watched
+
+Role = Literal["visitor", "customer", "operator", "service", "developer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. Visitors and customers see what they own; operators their site; service and developer all of it."""
+
+    role: Role
+    subject: str
+    site: str = "default"
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTool:
+    """A tool the client itself runs: the turn waits for its answer."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """`say` was accepted and is on disk. `cursor` is the place just before it: watch from there to see the turn."""
+
+    turn: str | None  # None when a person holds the floor, so that no turn follows
+    message: str
+    cursor: Cursor
+    replayed: bool = False  # the same message had been accepted before
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided, and the turn that goes on from it. `replayed`: the same decision had been taken before."""
+
+    turn: str | None
+    cursor: Cursor
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A line in a list of conversations. Times in milliseconds since the epoch."""
+
+    conversation: str
+    title: str
+    owner: str
+    site: str
+    created_at: int
+    updated_at: int
+    seq: int
+    floor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a conversation starts. `thread` is the client's own name for it, unique for its owner."""
+
+    team: str | None = None
+    agent: str | None = None
+    language: str | None = None
+    thread: str | None = None
+    mode: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCard:
+    """A tool as a developer sees it."""
+
+    name: str
+    description: str
+    server: str
+    approval: bool
+    state: str  # ready, or why not
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What is running: for the REPL's /status, the start page and the doctor."""
+
+    team: str
+    agents: tuple[str, ...]
+    model: str
+    demo: bool
+    database: str
+    tools: tuple[ToolCard, ...] = ()
+    servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class Conversations(Protocol):
+    async def start(self, who: Principal, start: Start = Start()) -> str:  # noqa: B008 (frozen)
+        """A new conversation's id; the existing one when `thread` is known for this owner."""
+
+    async def say(
+        self,
+        who: Principal,
+        conversation: str,
+        text: str,
+        *,
+        client_message_id: str,
+        mode: str = "text",
+        client_tools: Sequence[ClientTool] = (),
+    ) -> Receipt:
+        """Accept a customer's message: on disk, exactly once by `client_message_id`.
+
+        Raises Invalid (empty, over 16 KB, or the id was used for another text), Overloaded, NotFound.
+        """
+
+    def watch(self, who: Principal, conversation: str, after: Cursor | None = None) -> AsyncIterator[Watched]:
+        """The past after the cursor, then what happens, without end. A cursor that can't be served yields a Reset."""
+
+    async def stop(self, who: Principal, conversation: str, turn: str | None = None) -> bool:
+        """End the active turn (the given one only, if given); what was said is kept. False: nothing was running."""
+
+    async def decide(
+        self,
+        who: Principal,
+        conversation: str,
+        interrupt: str,
+        decision: Literal["approve", "reject"],
+        *,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """Answer an approval, once. `arguments`: the whole edited arguments. Raises Conflict (decided otherwise, expired)."""
+
+    async def answer_call(self, who: Principal, conversation: str, call: str, output: str, *, failed: bool = False) -> Decision:
+        """The result of a client's own tool; what it says is untrusted data. Raises Conflict when answered otherwise."""
+
+    async def acknowledge(self, who: Principal, conversation: str, deliverable: str, version: int) -> None:
+        """A screen has shown it. Harmless when repeated."""
+
+    async def decide_deliverable(
+        self,
+        who: Principal,
+        conversation: str,
+        deliverable: str,
+        version: int,
+        decision: str,
+        answer: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """Accept, decline, submit ... one stored version, once. Raises Conflict (superseded, expired, decided), Invalid."""
+
+    async def heard(self, who: Principal, conversation: str, turn: str, text: str) -> None:
+        """Voice: the customer broke in; of this turn's answer only `text` was heard."""
+
+    async def feedback(self, who: Principal, conversation: str, message: str, rating: str, comment: str | None = None) -> None: ...
+
+    async def take_floor(self, who: Principal, conversation: str) -> Cursor:
+        """An operator speaks from now on: the agent is silent from this event. Raises Conflict when another holds it."""
+
+    async def give_floor(self, who: Principal, conversation: str) -> Cursor: ...
+
+    async def reply(self, who: Principal, conversation: str, text: str, *, client_message_id: str) -> Receipt:
+        """An operator's words. Raises Conflict unless this operator holds the floor."""
+
+    async def snapshot(self, who: Principal, conversation: str) -> dict[str, Any]:
+        """The conversation as it stands (shape: snapshot.py)."""
+
+    async def history(self, who: Principal, conversation: str, after: int = 0, limit: int = 500) -> list[Logged]: ...
+
+    async def list(self, who: Principal, limit: int = 50) -> list[Summary]:
+        """Newest first."""
+
+    async def fork(self, who: Principal, conversation: str, at: int | None = None) -> str:
+        """A copy of the log through `at`, owned by the caller; nothing waits or runs in it."""
+
+    async def configure(self, who: Principal, conversation: str, *, agent: str | None = None, model: str | None = None) -> None:
+        """Developers only: go on with another agent or model."""
+
+    async def erase(self, who: Principal, conversation: str) -> None:
+        """Every row of it is gone, and the pages it stood on are overwritten."""
+
+    async def desk(self, who: Principal) -> Desk: ...
