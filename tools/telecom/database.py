@@ -55,8 +55,8 @@ def _prepare(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two processes that switch a new file to WAL at once get "locked" without any waiting, so each waits its turn
     # for the write lock of the old mode first.
-    with closing(sqlite3.connect(path, timeout=PATIENCE_SECONDS, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
+    with closing(sqlite3.connect(path, timeout=PATIENCE_SECONDS, isolation_level=None)) as plain:
+        plain.execute("PRAGMA journal_mode = WAL")
     engine = create_sync_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": PATIENCE_SECONDS})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)

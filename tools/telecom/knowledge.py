@@ -14,9 +14,12 @@ from tools.telecom.call import Answer, Call, reads
 
 MOST_WORDS = 16
 #: Words of a question that say nothing about its subject.
-EMPTY_WORDS = frozenset(
-    "a an and are as at be can could de der die das do does ein eine for from have how i ich if in is ist it me mein "
-    "meine my of on or please the to und was we what when where which who why wie will with you your".split()
+EMPTY_WORDS = set(
+    re.findall(
+        r"\w+",
+        "a an and are as at be can could de der die das do does ein eine for from have how i ich if in is ist it me "
+        "mein meine my of on or please the to und was we what when where which who why wie will with you your",
+    )
 )
 #: bm25 weights of title, text and topic: a word in the title says what the article is about.
 _SEARCH = text(

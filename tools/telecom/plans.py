@@ -16,9 +16,7 @@ from tools.telecom.fields import PlanId
 #: Unlimited data, where amounts are compared.
 ENDLESS_GB = 1_000_000
 #: Words that every plan's text could contain.
-NEUTRAL_WORDS = frozenset(
-    "and are can cobalt data for from has have mobile need plan plans some that the with you".split()
-)
+NEUTRAL_WORDS = {"and", "are", "cobalt", "data", "for", "from", "have", "need", "plan", "plans", "some", "the", "with"}
 
 
 async def search_plans(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,21 +32,24 @@ INSTRUCTIONS = (
 def create_server(database: str | Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> MCPServer:
     """The server on the given SQLite file, which is made and seeded when it does not exist."""
     desk = Desk(Database(Path(database)), clock)
-    server = TelecomServer(
-        "telecom",
-        title="Cobalt Mobile",
-        instructions=INSTRUCTIONS,
-        log_level="WARNING",
-        lifespan=_lifespan(desk),
-    )
-    for tool in (tool for noun in NOUNS for tool in noun.TOOLS):
-        keyed = {KEY: True} if tool.writes else None
-        server.add_tool(_handler(desk, tool), annotations=tool.hints, meta=keyed)
-    return server
+    return TelecomServer(desk, [tool for noun in NOUNS for tool in noun.TOOLS])
 
 
 class TelecomServer(MCPServer[None]):
     """An MCP server that refuses unknown fields, and whose refusals are words that may be said to the customer."""
+
+    def __init__(self, desk: Desk, tools: Sequence[Tool]) -> None:
+        super().__init__(
+            "telecom",
+            title="Cobalt Mobile",
+            instructions=INSTRUCTIONS,
+            log_level="WARNING",
+            lifespan=_lifespan(desk),
+        )
+        self._fields = {tool.name: _fields(tool) for tool in tools}
+        for tool in tools:
+            keyed = {KEY: True} if tool.writes else None
+            self.add_tool(_handler(desk, tool), annotations=tool.hints, meta=keyed)
 
     async def list_tools(self) -> list[ListedTool]:
         tools = await super().list_tools()
@@ -58,7 +61,7 @@ class TelecomServer(MCPServer[None]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        await self._refuse_unknown_fields(name, arguments)
+        self._refuse_unknown_fields(name, arguments)
         try:
             return await super().call_tool(name, arguments, context)
         except UnexpectedToolError:
@@ -69,10 +72,10 @@ class TelecomServer(MCPServer[None]):
                 raise ToolError(_complaint(error.__cause__)) from error.__cause__
             raise ToolError(str(error.__cause__ or error)) from error
 
-    async def _refuse_unknown_fields(self, name: str, arguments: dict[str, Any]) -> None:
-        known = {tool.name: tool.input_schema["properties"] for tool in await super().list_tools()}
-        if name in known and (unknown := sorted(arguments.keys() - known[name].keys())):
-            raise ToolError(f"Unknown field: {', '.join(unknown)}. Known are: {', '.join(known[name])}.")
+    def _refuse_unknown_fields(self, name: str, arguments: dict[str, Any]) -> None:
+        known = self._fields.get(name)
+        if known is not None and (unknown := sorted(arguments.keys() - known)):
+            raise ToolError(f"Unknown field: {', '.join(unknown)}. Known are: {', '.join(known)}.")
 
 
 def _complaint(error: ValidationError) -> str:
@@ -98,11 +101,16 @@ def _handler(desk: Desk, tool: Tool) -> Callable[..., Awaitable[CallToolResult]]
         meta = context.request_context.meta or {}
         return _result(await desk.answer(tool, arguments, meta))
 
-    asked = list(inspect.signature(tool.act, eval_str=True).parameters.values())[1:]
     first = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Context)
-    run.__signature__ = inspect.Signature([first, *asked], return_annotation=CallToolResult)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature([first, *_fields(tool).values()], return_annotation=CallToolResult)  # type: ignore[attr-defined]
     run.__name__, run.__doc__ = tool.name, " ".join((tool.act.__doc__ or "").split())
     return run
+
+
+def _fields(tool: Tool) -> dict[str, inspect.Parameter]:
+    """The arguments of the tool's function, without the call that comes first."""
+    _call, *fields = inspect.signature(tool.act, eval_str=True).parameters.values()
+    return {field.name: field for field in fields}
 
 
 def _result(answer: Answer) -> CallToolResult:
