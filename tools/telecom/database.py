@@ -53,8 +53,7 @@ class Database:
 def _prepare(path: Path) -> None:
     """Make the file and its rows, unless another process was first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Two processes that switch a new file to WAL at once get "locked" without any waiting, so each waits its turn
-    # for the write lock of the old mode first.
+    # The journal's mode cannot change inside a transaction, and the engine's connections always are in one.
     with closing(sqlite3.connect(path, timeout=PATIENCE_SECONDS, isolation_level=None)) as plain:
         plain.execute("PRAGMA journal_mode = WAL")
     engine = create_sync_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": PATIENCE_SECONDS})

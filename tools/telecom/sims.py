@@ -29,8 +29,11 @@ async def list_sims(call: Call, customer_number: CustomerNumber) -> Answer:
 
 async def lock_sim(call: Call, customer_number: CustomerNumber, sim_id: SimId, reason: LockReason) -> Answer:
     """Lock a SIM card of a verified customer at once: no calls, texts or data until it is unlocked. Locking a locked
-    card changes nothing."""
-    return await _turn(call, customer_number, sim_id, status="locked", reason=reason)
+    card changes nothing, except that it may now be known to be stolen."""
+    sim = await _owned(call, customer_number, sim_id)
+    if sim.status == "locked" and reason != "stolen":
+        return _state(sim, "locked", sim.lock_reason)
+    return await _turn(call, sim, status="locked", reason=reason)
 
 
 async def unlock_sim(call: Call, customer_number: CustomerNumber, sim_id: SimId) -> Answer:
@@ -38,17 +41,16 @@ async def unlock_sim(call: Call, customer_number: CustomerNumber, sim_id: SimId)
     sim = await _owned(call, customer_number, sim_id)
     if sim.lock_reason == "stolen":
         raise ToolError("This card was reported stolen. Only an operator can unlock it.")
-    return await _turn(call, customer_number, sim_id, status="active", reason=None)
+    return await _turn(call, sim, status="active", reason=None)
 
 
-async def _turn(call: Call, customer_number: str, sim_id: str, *, status: str, reason: str | None) -> Answer:
-    sim = await _owned(call, customer_number, sim_id)
-    if sim.status == status:
-        return _state(sim_id, sim.phone, status, sim.lock_reason)
-    table = schema.sims
-    await call.db.execute(update(table).where(table.c.sim_id == sim_id).values(status=status, lock_reason=reason))
-    await call.happened(sim_id)
-    return _state(sim_id, sim.phone, status, reason)
+async def _turn(call: Call, sim: Row[Any], *, status: str, reason: str | None) -> Answer:
+    if (sim.status, sim.lock_reason) != (status, reason):
+        table = schema.sims
+        change = update(table).where(table.c.sim_id == sim.sim_id).values(status=status, lock_reason=reason)
+        await call.db.execute(change)
+        await call.happened(sim.sim_id)
+    return _state(sim, status, reason)
 
 
 async def _owned(call: Call, customer_number: str, sim_id: str) -> Row[Any]:
@@ -61,8 +63,8 @@ async def _owned(call: Call, customer_number: str, sim_id: str) -> Row[Any]:
     return sim
 
 
-def _state(sim_id: str, phone: str, status: str, reason: str | None) -> Answer:
-    return {"sim_id": sim_id, "phone": phone, "status": status, "lock_reason": reason}
+def _state(sim: Row[Any], status: str, reason: str | None) -> Answer:
+    return {"sim_id": sim.sim_id, "phone": sim.phone, "status": status, "lock_reason": reason}
 
 
 TOOLS = (reads(list_sims), writes(lock_sim, destructive=True, idempotent=True), writes(unlock_sim, idempotent=True))
