@@ -142,7 +142,9 @@ class Conversations(Protocol):
     ) -> Decision:
         """Answer an approval, once. `arguments`: the whole edited arguments. Raises Conflict (decided otherwise, expired)."""
 
-    async def answer_call(self, who: Principal, conversation: str, call: str, output: str, *, failed: bool = False) -> Decision:
+    async def answer_call(
+        self, who: Principal, conversation: str, call: str, output: str, *, failed: bool = False
+    ) -> Decision:
         """The result of a client's own tool; what it says is untrusted data. Raises Conflict when answered otherwise."""
 
     async def acknowledge(self, who: Principal, conversation: str, deliverable: str, version: int) -> None:
@@ -162,7 +164,9 @@ class Conversations(Protocol):
     async def heard(self, who: Principal, conversation: str, turn: str, text: str) -> None:
         """Voice: the customer broke in; of this turn's answer only `text` was heard."""
 
-    async def feedback(self, who: Principal, conversation: str, message: str, rating: str, comment: str | None = None) -> None: ...
+    async def feedback(
+        self, who: Principal, conversation: str, message: str, rating: str, comment: str | None = None
+    ) -> None: ...
 
     async def take_floor(self, who: Principal, conversation: str) -> Cursor:
         """An operator speaks from now on: the agent is silent from this event. Raises Conflict when another holds it."""
@@ -183,7 +187,9 @@ class Conversations(Protocol):
     async def fork(self, who: Principal, conversation: str, at: int | None = None) -> str:
         """A copy of the log through `at`, owned by the caller; nothing waits or runs in it."""
 
-    async def configure(self, who: Principal, conversation: str, *, agent: str | None = None, model: str | None = None) -> None:
+    async def configure(
+        self, who: Principal, conversation: str, *, agent: str | None = None, model: str | None = None
+    ) -> None:
         """Developers only: go on with another agent or model."""
 
     async def erase(self, who: Principal, conversation: str) -> None:

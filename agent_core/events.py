@@ -81,7 +81,10 @@ class MessageHeard:
 
 @dataclass(frozen=True, slots=True)
 class ToolCalled:
-    """A call is in the journal and starts now (kind tool | deliverable), or waits for the client (kind client)."""
+    """A call is in the journal. It starts now, waits for a yes (an interrupt follows), or is the client's to run.
+
+    Kind: tool | deliverable | client.
+    """
 
     type: ClassVar[str] = "tool.called"
     call: str
@@ -148,6 +151,7 @@ class DeliverableDecided:
     decision: str
     answer: dict[str, Any] | None = None
     turn: str | None = None  # the follow-up turn
+    note: str = ""  # what the model reads of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +227,20 @@ class TurnFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageCounted:
+    """What was used beside the turns (by the analyst). Money as in TurnFinished."""
+
+    type: ClassVar[str] = "usage.counted"
+    by: str
+    model: str | None = None
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 0
+    cost_microdollars: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackGiven:
     type: ClassVar[str] = "feedback.given"
     message: str
@@ -258,6 +276,7 @@ Event = (
     | FloorChanged
     | TurnWaiting
     | TurnFinished
+    | UsageCounted
     | FeedbackGiven
     | SettingChanged
 )

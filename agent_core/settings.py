@@ -46,8 +46,7 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "development"
 
     # limits
-    max_active_turns: int = Field(100, ge=1)
-    max_waiting_turns: int = Field(400, ge=0)
+    max_active_turns: int = Field(400, ge=1)
     max_streams: int = Field(2000, ge=1)
     turn_seconds: float = Field(120, gt=0)
     lease_seconds: float = Field(15, gt=0.5)
@@ -117,6 +116,8 @@ def _check(s: Settings) -> None:
         for name in ("secret", "operator_token"):
             token = getattr(s, name)
             if token is None or len(token.get_secret_value()) < 32:
-                raise SetupError(_variable(name), "production needs one of at least 32 characters: openssl rand -hex 32")
+                raise SetupError(
+                    _variable(name), "production needs one of at least 32 characters: openssl rand -hex 32"
+                )
         if "*" in s.allowed_origins:
             raise SetupError("PARLEY_ALLOWED_ORIGINS", "name each origin; production does not take *")

@@ -14,7 +14,7 @@ Shape (all JSON):
     open      ids of interrupts that wait
     state     shared state: topics, language, ...
     floor     {holder, name}
-    usage     {turns, requests, input_tokens, cached_tokens, output_tokens, cost_microdollars, unpriced_turns}
+    usage     {turns, requests, input_tokens, cached_tokens, output_tokens, cost_microdollars, unpriced}
     last_turn fields of the last turn.finished
 
 The property the tests hold it to: the snapshot at k, folded with the events after k, is the fresh snapshot.
@@ -51,7 +51,7 @@ def empty(conversation: str) -> Snapshot:
         "open": [],
         "state": {},
         "floor": {"holder": "agent", "name": None},
-        "usage": {"turns": 0, **dict.fromkeys(_COUNTED, 0), "cost_microdollars": 0, "unpriced_turns": 0},
+        "usage": {"turns": 0, **dict.fromkeys(_COUNTED, 0), "cost_microdollars": 0, "unpriced": 0},
         "last_turn": None,
     }
 
@@ -106,7 +106,9 @@ def _apply(s: Snapshot, logged: e.Logged) -> None:
             _add(s, "tool", at, id=event.call, tool=event.tool, title=event.title, arguments=event.arguments)
             _also(s, status="running", turn=event.turn, calls=event.kind)
         case e.ToolFinished():
-            _find(s, "tool", event.call).update(status=event.status, output=event.output, milliseconds=event.milliseconds)
+            _find(s, "tool", event.call).update(
+                status=event.status, output=event.output, milliseconds=event.milliseconds
+            )
         case e.AgentChanged():
             s["agent"] = event.agent
             _add(s, "handoff", at, id=event.call, before=event.before, agent=event.agent, turn=event.turn)
@@ -123,6 +125,9 @@ def _apply(s: Snapshot, logged: e.Logged) -> None:
             s["turn"] = {"id": event.turn, "status": "waiting"}
         case e.TurnFinished():
             s.update(turn=None, draft=None, last_turn=e.body(event))
+            s["usage"]["turns"] += 1
+            _count(s["usage"], event)
+        case e.UsageCounted():
             _count(s["usage"], event)
         case e.FeedbackGiven():
             _find(s, "message", event.message)["rating"] = event.rating
@@ -165,12 +170,11 @@ def _interrupt(s: Snapshot, event: e.InterruptOpened | e.InterruptDecided, at: i
             s["open"].remove(event.interrupt)
 
 
-def _count(usage: dict[str, int], event: e.TurnFinished) -> None:
-    usage["turns"] += 1
+def _count(usage: dict[str, int], event: e.TurnFinished | e.UsageCounted) -> None:
     for name in _COUNTED:
         usage[name] += getattr(event, name)
     if event.cost_microdollars is None:
-        usage["unpriced_turns"] += 1
+        usage["unpriced"] += 1
     else:
         usage["cost_microdollars"] += event.cost_microdollars
 

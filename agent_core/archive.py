@@ -1,0 +1,111 @@
+"""Whole conversations: list, export, fork, erase."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_core import ids, log, turn_rows
+from agent_core import snapshot as snapshots
+from agent_core.door import Principal, Summary
+from agent_core.events import (
+    ConversationStarted,
+    Event,
+    FloorChanged,
+    InterruptDecided,
+    Logged,
+    ToolFinished,
+    TurnFinished,
+    body,
+)
+from agent_core.tables import conversations, deliverables, interrupts
+from agent_core.tables import events as events_table
+
+ENDED_BY_FORK = "This copy of the conversation was made while it ran; the copy does not know how it ended."
+
+
+def newest(connection: Connection, who: Principal, limit: int) -> list[Summary]:
+    query = sa.select(conversations).order_by(conversations.c.updated_at.desc()).limit(limit)
+    if who.role in ("visitor", "customer"):
+        query = query.where(conversations.c.owner == who.subject)
+    if who.role in ("visitor", "customer", "operator"):
+        query = query.where(conversations.c.site == who.site)
+    return [
+        Summary(row.id, row.title, row.owner, row.site, row.created_at, row.updated_at, row.head, row.floor or "agent")
+        for row in connection.execute(query)
+    ]
+
+
+def export(connection: Connection, conversation: str) -> dict[str, Any]:
+    """Everything we hold of a conversation: its log, and the rows that carry decisions."""
+    return {
+        "conversation": _rows(connection, conversations, conversations.c.id == conversation)[0],
+        "events": [
+            {"seq": i.seq, "at": i.at, "type": i.event.type, **body(i.event)}
+            for i in log.read_all(connection, conversation)
+        ],
+        "interrupts": _rows(connection, interrupts, interrupts.c.conversation == conversation),
+        "deliverables": _rows(connection, deliverables, deliverables.c.conversation == conversation),
+    }
+
+
+def _rows(connection: Connection, table: sa.Table, where: Any) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in connection.execute(sa.select(table).where(where))]
+
+
+def fork(connection: Connection, who: Principal, conversation: str, at: int | None) -> str:
+    """A copy of the log that belongs to the caller. Its deliverables are pictures: what they offer is the original's."""
+    row = turn_rows.load(connection, who, conversation)
+    past = log.read_all(connection, conversation, at)
+    copy = ids.new("conv")
+    snapshot = snapshots.fold_all(snapshots.empty(copy), past)
+    values = {
+        "id": copy,
+        "site": who.site,
+        "owner": who.subject,
+        "title": row.title,
+        "team": row.team,
+        "agent": snapshot["agent"],
+        "model": row.model,
+        "language": row.language,
+        "created_at": log.now_ms(),
+        "updated_at": log.now_ms(),
+    }
+    connection.execute(sa.insert(conversations), values)
+    first = past[0].event
+    assert isinstance(first, ConversationStarted)
+    started = ConversationStarted(first.site, first.team, first.agent, first.mode, first.language, conversation)
+    log.append(connection, copy, [started, *(i.event for i in past[1:]), *_endings(snapshot)])
+    _keep_times(connection, copy, past)
+    return copy
+
+
+def _endings(snapshot: dict[str, Any]) -> list[Event]:
+    """Nothing waits or runs in a copy."""
+    out: list[Event] = [InterruptDecided(interrupt, "withdrawn") for interrupt in snapshot["open"]]
+    out += [
+        ToolFinished(item["id"], "unknown", ENDED_BY_FORK)
+        for item in snapshot["items"]
+        if item["kind"] == "tool" and item["status"] == "running"
+    ]
+    if snapshot["turn"]:
+        out.append(TurnFinished(snapshot["turn"]["id"], "stopped"))
+    if snapshot["floor"]["holder"] != "agent":
+        out.append(FloorChanged("agent"))
+    return out
+
+
+def _keep_times(connection: Connection, copy: str, past: list[Logged]) -> None:
+    connection.execute(
+        sa.update(events_table)
+        .where(events_table.c.conversation == copy, events_table.c.seq == sa.bindparam("s"))
+        .values(at=sa.bindparam("t")),
+        [{"s": item.seq, "t": item.at} for item in past],
+    )
+
+
+def erase(connection: Connection, who: Principal, conversation: str) -> None:
+    turn_rows.load(connection, who, conversation, lock=True)
+    connection.execute(sa.delete(conversations).where(conversations.c.id == conversation))

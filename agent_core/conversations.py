@@ -1,0 +1,390 @@
+"""The door, in this process. Each method: who may, one write, publish, and start what goes on from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_core import approvals, archive, deliverable_rows, floor, ids, language, log, turn_rows
+from agent_core.analyst import Analyst
+from agent_core.door import ClientTool, Decision, Desk, Principal, Receipt, Start, Summary, ToolCard
+from agent_core.errors import Invalid, NotFound
+from agent_core.events import (
+    ConversationStarted,
+    Cursor,
+    FeedbackGiven,
+    Logged,
+    MessageFinished,
+    MessageHeard,
+    SettingChanged,
+    Watched,
+)
+from agent_core.feed import Draft, Watcher
+from agent_core.snapshot import Snapshot, empty, fold
+from agent_core.tables import conversations
+from agent_core.text import wellformed
+from agent_core.turn import Workshop
+from agent_core.turn_rows import Lease, Outcome, Said
+from agent_core.turns import Turns
+
+#: A customer's message, in UTF-8. More is a document, and belongs into an upload.
+MESSAGE_BYTES = 16 * 1024
+DECIDED = {"approve": "approved", "reject": "rejected"}
+Work = Callable[[Connection], Outcome]
+
+
+class InProcessConversations:
+    """Implements `agent_core.door.Conversations`."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop, self._db, self._feeds = shop, shop.database, shop.feeds
+        self.turns = Turns(shop, self._after_turn)
+        self._analyst = Analyst(shop) if shop.team.analyst else None
+
+    async def _write(self, conversation: str, work: Work) -> Outcome:
+        """Commit, publish, and run the turn that goes on from it."""
+        with self._feeds.use(conversation):
+            outcome = await self._db.write(work, lambda out: self._go(conversation, out))
+        return outcome
+
+    def _go(self, conversation: str, outcome: Outcome) -> None:
+        self._feeds.publish(conversation, outcome.logged)
+        if outcome.lease is not None:
+            self.turns.run(outcome.lease)
+
+    async def _after_turn(self, lease: Lease) -> None:
+        if self._analyst is not None:
+            self.turns.keep(self._analyst.look(lease.conversation))
+
+    # ---- starting and saying
+
+    async def start(self, who: Principal, start: Start = Start()) -> str:  # noqa: B008 (frozen)
+        team = self._shop.team
+        if start.team not in (None, team.name):
+            raise Invalid("team", f"there is no team {start.team!r}")
+        if start.agent is not None and start.agent not in [a.name for a in team.agents]:
+            raise Invalid("agent", f"there is no agent {start.agent!r}")
+        if start.thread is not None and not 0 < len(start.thread) <= 200:
+            raise Invalid("thread", "1 to 200 characters")
+        if start.language is not None and start.language not in team.language.allowed:
+            raise Invalid("language", f"one of {', '.join(team.language.allowed)}")
+        return await self._db.write(
+            lambda c: _start(c, who, start, team.name, start.agent or team.start, team.language.fixed)
+        )
+
+    async def say(
+        self,
+        who: Principal,
+        conversation: str,
+        text: str,
+        *,
+        client_message_id: str,
+        mode: str = "text",
+        client_tools: Sequence[ClientTool] = (),
+    ) -> Receipt:
+        _check_message(text, client_message_id)
+        tools = self._check_client_tools(client_tools)
+        self.turns.admit()
+        said = Said(conversation, client_message_id, text, mode, client_tools=tools)
+
+        def work(connection: Connection) -> Outcome:
+            outcome = turn_rows.accept(connection, who, said, self._shop.owner)
+            return outcome if outcome.replayed else self._keep_language(connection, outcome, said)
+
+        outcome = await self._write(conversation, work)
+        return _receipt(outcome)
+
+    def _keep_language(self, connection: Connection, outcome: Outcome, said: Said) -> Outcome:
+        if self._shop.team.language.fixed:
+            return outcome
+        changed = language.follow(connection, said.conversation, said.text, self._shop.team.language.allowed)
+        if changed is None:
+            return outcome
+        logged = log.append(connection, said.conversation, [SettingChanged("language", changed)])
+        return Outcome([*outcome.logged, *logged], outcome.reply, outcome.lease)
+
+    def _check_client_tools(self, tools: Sequence[ClientTool]) -> str | None:
+        for n, tool in enumerate(tools):
+            if self._shop.gateway.find(tool.name) is not None or tool.name.startswith("transfer_to_"):
+                raise Invalid(f"tools.{n}.name", f"{tool.name} is a name of the server's own")
+        if not tools:
+            return None
+        return json.dumps(
+            [{"name": t.name, "description": t.description, "parameters": dict(t.parameters)} for t in tools]
+        )
+
+    # ---- watching
+
+    async def watch(self, who: Principal, conversation: str, after: Cursor | None = None) -> AsyncIterator[Watched]:
+        row = await self._db.read(lambda c: turn_rows.load(c, who, conversation))
+        cursor = after or Cursor()
+        with self._feeds.use(conversation) as feed:
+            watcher = Watcher(
+                feed,
+                cursor,
+                log=lambda seq, limit: self._db.read(lambda c: log.read(c, conversation, seq, limit)),
+                draft=lambda: self._draft(conversation),
+                snapshot=lambda: self._snapshot(conversation),
+            )
+            if cursor.seq > row.head or (cursor.offset and cursor.seq == row.head and row.active is None):
+                yield await watcher.reset()
+            async for item in watcher.watch():
+                yield item
+
+    async def _draft(self, conversation: str) -> Draft | None:
+        feed = self._feeds.get(conversation)
+        if feed is not None and feed.draft is not None:
+            return feed.draft
+        saved = await self._db.read(lambda c: log.read_draft(c, conversation))
+        return Draft(*saved) if saved else None
+
+    async def snapshot(self, who: Principal, conversation: str) -> Snapshot:
+        await self._db.read(lambda c: turn_rows.load(c, who, conversation))
+        return await self._snapshot(conversation)
+
+    async def _snapshot(self, conversation: str) -> Snapshot:
+        events = await self._db.read(lambda c: log.read_all(c, conversation))
+        snapshot = empty(conversation)
+        for logged in events:
+            fold(snapshot, logged)
+        feed = self._feeds.get(conversation)
+        draft = feed.draft if feed is not None else None
+        # The draft belongs to the newest event only; if more came while we read, the reader will be told by itself.
+        current = feed is None or not feed.ring or feed.ring[-1].seq == len(events)
+        if draft is not None and current and draft.length:
+            snapshot["draft"] = {"message": draft.message, "turn": draft.turn, "agent": draft.agent, "text": draft.text}
+            snapshot["version"] = str(Cursor(len(events), draft.length))
+        return snapshot
+
+    async def history(self, who: Principal, conversation: str, after: int = 0, limit: int = 500) -> list[Logged]:
+        await self._db.read(lambda c: turn_rows.load(c, who, conversation))
+        return await self._db.read(lambda c: log.read(c, conversation, after, min(limit, 1000)))
+
+    async def list(self, who: Principal, limit: int = 50) -> list[Summary]:
+        return await self._db.read(lambda c: archive.newest(c, who, min(limit, 500)))
+
+    # ---- deciding
+
+    async def stop(self, who: Principal, conversation: str, turn: str | None = None) -> bool:
+        await self._db.read(lambda c: turn_rows.load(c, who, conversation))
+        silenced = self.turns.silence(conversation, turn)
+        draft = _said(silenced[1]) if silenced else None
+        work = lambda c: turn_rows.end(c, who, conversation, turn, "stopped", draft, self._shop.owner)  # noqa: E731
+        with self._feeds.use(conversation):
+            outcome = await self._db.write(work, lambda out: self._go(conversation, out) if out else None)
+        if silenced:
+            self.turns.cancel(silenced[0].lease.turn)
+        return outcome is not None
+
+    async def decide(
+        self,
+        who: Principal,
+        conversation: str,
+        interrupt: str,
+        decision: Literal["approve", "reject"],
+        *,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        if decision not in DECIDED:
+            raise Invalid("decision", "approve or reject")
+        if arguments is not None:
+            await self._check_edited(who, conversation, interrupt, arguments)
+        outcome = await self._write(
+            conversation,
+            lambda c: approvals.decide(c, who, conversation, interrupt, DECIDED[decision], arguments, self._shop.owner),
+        )
+        return _decision(outcome)
+
+    async def _check_edited(
+        self, who: Principal, conversation: str, interrupt: str, arguments: Mapping[str, Any]
+    ) -> None:
+        row = await self._db.read(lambda c: approvals.find(c, who, conversation, interrupt))
+        tool = self._shop.gateway.find(row.tool)
+        problem = self._shop.gateway.problem(tool, dict(arguments)) if tool else None
+        if problem:
+            raise Invalid("arguments", problem)
+
+    async def answer_call(
+        self, who: Principal, conversation: str, call: str, output: str, *, failed: bool = False
+    ) -> Decision:
+        if len(output.encode()) > MESSAGE_BYTES:
+            raise Invalid("output", f"at most {MESSAGE_BYTES} bytes")
+        status = "error" if failed else "ok"
+        outcome = await self._write(
+            conversation, lambda c: approvals.answer(c, who, conversation, call, output, status, self._shop.owner)
+        )
+        return _decision(outcome)
+
+    async def acknowledge(self, who: Principal, conversation: str, deliverable: str, version: int) -> None:
+        await self._write(
+            conversation, lambda c: deliverable_rows.acknowledge(c, who, conversation, deliverable, version)
+        )
+
+    async def decide_deliverable(
+        self,
+        who: Principal,
+        conversation: str,
+        deliverable: str,
+        version: int,
+        decision: str,
+        answer: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        row = await self._db.read(lambda c: deliverable_rows.find(c, who, conversation, deliverable, version))
+        kind = self._shop.deliverables[row.kind]
+        payload = kind.Payload.model_validate_json(row.payload)
+        checked = kind.check(payload, decision, answer)
+        note = kind.follow_up(payload, decision, checked)
+        outcome = await self._write(
+            conversation,
+            lambda c: deliverable_rows.decide(
+                c, who, conversation, deliverable, version, decision, checked, note, self._shop.owner
+            ),
+        )
+        return _decision(outcome)
+
+    async def heard(self, who: Principal, conversation: str, turn: str, text: str) -> None:
+        await self.stop(who, conversation, turn)
+        events = await self._db.read(lambda c: log.read_newest(c, conversation, (MessageFinished.type,), 20))
+        message = next((i.event for i in reversed(events) if i.event.turn == turn), None)  # type: ignore[union-attr]
+        if not isinstance(message, MessageFinished):
+            raise NotFound(turn)
+        await self._append(conversation, [MessageHeard(message.message, text)])
+
+    async def feedback(
+        self, who: Principal, conversation: str, message: str, rating: str, comment: str | None = None
+    ) -> None:
+        if rating not in ("up", "down"):
+            raise Invalid("rating", "up or down")
+        if comment is not None and len(comment) > 2000:
+            raise Invalid("comment", "at most 2000 characters")
+        snapshot = await self.snapshot(who, conversation)
+        if not any(i["kind"] == "message" and i["id"] == message for i in snapshot["items"]):
+            raise NotFound(message)
+        await self._append(conversation, [FeedbackGiven(message, rating, comment)])
+
+    async def _append(self, conversation: str, events: Sequence[Any]) -> Outcome:
+        return await self._write(conversation, lambda c: Outcome(log.append(c, conversation, events), {}))
+
+    # ---- the floor
+
+    async def take_floor(self, who: Principal, conversation: str) -> Cursor:
+        silenced = self.turns.silence(conversation) if who.role == "operator" else None
+        draft = _said(silenced[1]) if silenced else None
+        outcome = await self._write(conversation, lambda c: floor.take(c, who, conversation, draft))
+        if silenced:
+            self.turns.cancel(silenced[0].lease.turn)
+        return Cursor.parse(outcome.reply["cursor"])
+
+    async def give_floor(self, who: Principal, conversation: str) -> Cursor:
+        outcome = await self._write(conversation, lambda c: floor.give(c, who, conversation))
+        return Cursor.parse(outcome.reply["cursor"])
+
+    async def reply(self, who: Principal, conversation: str, text: str, *, client_message_id: str) -> Receipt:
+        _check_message(text, client_message_id)
+        said = Said(conversation, f"operator:{client_message_id}", text, role="operator", author=who.name or "Operator")
+        outcome = await self._write(conversation, lambda c: floor.reply(c, who, said, self._shop.owner))
+        return _receipt(outcome)
+
+    # ---- developers and owners
+
+    async def fork(self, who: Principal, conversation: str, at: int | None = None) -> str:
+        return await self._db.write(lambda c: archive.fork(c, who, conversation, at))
+
+    async def configure(
+        self, who: Principal, conversation: str, *, agent: str | None = None, model: str | None = None
+    ) -> None:
+        if who.role not in ("developer", "service"):
+            raise NotFound(conversation)
+        if agent is not None and agent not in [a.name for a in self._shop.team.agents]:
+            raise Invalid("agent", f"one of {', '.join(a.name for a in self._shop.team.agents)}")
+        values = {name: value for name, value in (("agent", agent), ("model", model)) if value is not None}
+
+        def work(connection: Connection) -> Outcome:
+            turn_rows.load(connection, who, conversation, lock=True)
+            connection.execute(sa.update(conversations).where(conversations.c.id == conversation).values(**values))
+            changed = [SettingChanged(name, value) for name, value in values.items()]
+            return Outcome(log.append(connection, conversation, changed), {})
+
+        if values:
+            await self._write(conversation, work)
+
+    async def export(self, who: Principal, conversation: str) -> dict[str, Any]:
+        await self._db.read(lambda c: turn_rows.load(c, who, conversation))
+        return await self._db.read(lambda c: archive.export(c, conversation))
+
+    async def erase(self, who: Principal, conversation: str) -> None:
+        await self.stop(who, conversation)
+        await self._db.write(lambda c: archive.erase(c, who, conversation))
+        await self._db.scrub()
+
+    async def desk(self, who: Principal) -> Desk:
+        shop = self._shop
+        cards = []
+        for agent in shop.team.agents:
+            for tool in shop.gateway.offered(agent.tools, agent.deliverables):
+                cards.append(ToolCard(tool.name, tool.description, tool.kind, tool.rule.approval, "ready"))
+            cards += [ToolCard(name, "", "tool", False, "out of order") for name in shop.gateway.missing(agent.tools)]
+        return Desk(
+            shop.team.label,
+            tuple(a.name for a in shop.team.agents),
+            shop.models.label,
+            shop.models.demo,
+            self._db.dialect,
+            tuple({card.name: card for card in cards}.values()),
+            {name: health.as_dict() for name, health in shop.servers.health().items()},
+        )
+
+
+def _start(connection: Connection, who: Principal, start: Start, team: str, agent: str, fixed: str | None) -> str:
+    if start.thread is not None:
+        query = sa.select(conversations.c.id).where(
+            conversations.c.owner == who.subject, conversations.c.thread == start.thread
+        )
+        if (known := connection.execute(query).scalar()) is not None:
+            return str(known)
+    id_, now = ids.new("conv"), log.now_ms()
+    connection.execute(
+        sa.insert(conversations),
+        {
+            "id": id_,
+            "site": who.site,
+            "owner": who.subject,
+            "thread": start.thread,
+            "team": team,
+            "agent": agent,
+            "language": start.language or fixed,
+            "created_at": now,
+            "updated_at": now,
+        },
+    )
+    started = ConversationStarted(who.site, team, agent, start.mode, start.language or fixed)
+    log.append(connection, id_, [started])
+    return id_
+
+
+def _check_message(text: str, key: str) -> None:
+    if not text.strip():
+        raise Invalid("text", "must not be empty")
+    if len(text.encode(errors="surrogatepass")) > MESSAGE_BYTES:
+        raise Invalid("text", f"at most {MESSAGE_BYTES} bytes")
+    if wellformed(text) != text:
+        raise Invalid("text", "must be valid Unicode")
+    if not key or len(key) > 180:
+        raise Invalid("client_message_id", "1 to 180 characters")
+
+
+def _said(draft: Draft | None) -> tuple[str, str, str, str] | None:
+    return (draft.message, draft.turn, draft.agent, draft.text) if draft is not None else None
+
+
+def _receipt(outcome: Outcome) -> Receipt:
+    reply = outcome.reply
+    return Receipt(reply["turn"], reply["message"], Cursor.parse(reply["cursor"]), outcome.replayed)
+
+
+def _decision(outcome: Outcome) -> Decision:
+    return Decision(outcome.reply["turn"], Cursor.parse(outcome.reply["cursor"]), outcome.replayed)

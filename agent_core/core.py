@@ -1,0 +1,72 @@
+"""Assembles the core: the only place that makes its parts and knows in which order they begin and end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from agents import set_tracing_disabled
+
+from agent_core.conversations import InProcessConversations
+from agent_core.database import open_database
+from agent_core.deliverables import DELIVERABLES
+from agent_core.errors import SetupError
+from agent_core.feed import Feeds
+from agent_core.gateway import Gateway
+from agent_core.models import Models, models_for
+from agent_core.settings import Settings
+from agent_core.team import Server, Team, read_team
+from agent_core.tool_servers import ServerConfig, ToolServers
+from agent_core.turn import Workshop
+from agent_core.turn_rows import Owner
+
+#: Turns that run when the process is told to stop get so many seconds to finish; the others are resumed by the next.
+GRACE_SECONDS = 10.0
+
+
+@asynccontextmanager
+async def open_core(
+    settings: Settings, *, models: Models | None = None, address: str | None = None
+) -> AsyncIterator[InProcessConversations]:
+    """The door, with everything behind it running. `address`: where this process serves, for those who find the lock.
+
+    Raises SetupError; DatabaseInUse when another process serves this SQLite file.
+    """
+    # The SDK posts traces, with content, to OpenAI as soon as a key is in the environment.
+    set_tracing_disabled(True)
+    team = read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
+    _check_deliverables(team)
+    database = await open_database(settings.database_url, address=address)
+    models = models or models_for(settings)
+    servers = ToolServers([_config(server) for server in team.servers])
+    feeds = Feeds()
+    gateway = Gateway(team, servers, DELIVERABLES, database, feeds)
+    owner = Owner(f"{os.getpid()}-{secrets.token_hex(4)}", round(settings.lease_seconds * 1000))
+    shop = Workshop(settings, database, feeds, gateway, servers, DELIVERABLES, models, team, owner)
+    door = InProcessConversations(shop)
+    try:
+        await servers.start()
+        await database.listen(feeds.wake, feeds.wake_all)
+        await door.turns.recover(everything=settings.sqlite)
+        door.turns.start_chores()
+        yield door
+    finally:
+        await door.turns.aclose(GRACE_SECONDS)
+        await gateway.aclose()
+        await servers.aclose()
+        await models.aclose()
+        await database.aclose()
+
+
+def _config(server: Server) -> ServerConfig:
+    return ServerConfig(**server.model_dump())
+
+
+def _check_deliverables(team: Team) -> None:
+    for agent in team.agents:
+        for name in agent.deliverables:
+            if name not in DELIVERABLES:
+                known = ", ".join(sorted(DELIVERABLES))
+                raise SetupError("PARLEY_TEAM_FILE", f"agent {agent.name}: no deliverable {name!r}; there are {known}")

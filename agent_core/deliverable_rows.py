@@ -1,0 +1,167 @@
+"""Stored deliverables: versions, the acknowledgement of a screen, and one decision each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from agent_core import ids, log, turn_rows
+from agent_core.door import Principal
+from agent_core.errors import Conflict
+from agent_core.events import DeliverableAcknowledged, DeliverableDecided, DeliverableShown, Event
+from agent_core.tables import conversations, deliverables
+from agent_core.turn_rows import Outcome, Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """What is to be shown: the payload is priced and checked."""
+
+    conversation: str
+    turn: str
+    call: str
+    kind: str
+    payload: dict[str, Any]
+    subject: str | None
+    answers: tuple[str, ...]
+    expires_at: int | None
+
+
+def show(connection: Connection, showing: Showing) -> DeliverableShown:
+    """Store it; the same subject in the same conversation makes a new version, and the one before is superseded."""
+    known = _of_subject(connection, showing)
+    deliverable, version = (known.id, known.version + 1) if known else (ids.new("dlv"), 1)
+    if known and known.status == "shown":
+        _set(connection, known.id, known.version, status="superseded")
+    connection.execute(
+        sa.insert(deliverables),
+        {
+            "id": deliverable,
+            "version": version,
+            "conversation": showing.conversation,
+            "kind": showing.kind,
+            "subject": showing.subject,
+            "payload": json.dumps(showing.payload, ensure_ascii=False),
+            "status": "shown",
+            "expires_at": showing.expires_at,
+        },
+    )
+    return DeliverableShown(
+        deliverable,
+        version,
+        showing.kind,
+        showing.payload,
+        showing.turn,
+        showing.call,
+        showing.answers,
+        showing.expires_at,
+    )
+
+
+def _of_subject(connection: Connection, showing: Showing) -> Row[Any] | None:
+    if showing.subject is None:
+        return None
+    return connection.execute(
+        sa.select(deliverables)
+        .where(
+            deliverables.c.conversation == showing.conversation,
+            deliverables.c.kind == showing.kind,
+            deliverables.c.subject == showing.subject,
+        )
+        .order_by(deliverables.c.version.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def _set(connection: Connection, id_: str, version: int, **values: Any) -> int:
+    where = (deliverables.c.id == id_, deliverables.c.version == version)
+    return int(connection.execute(sa.update(deliverables).where(*where).values(**values)).rowcount)
+
+
+def find(connection: Connection, who: Principal, conversation: str, id_: str, version: int) -> Row[Any]:
+    turn_rows.load(connection, who, conversation, lock=True)
+    query = sa.select(deliverables).where(
+        deliverables.c.id == id_, deliverables.c.version == version, deliverables.c.conversation == conversation
+    )
+    return turn_rows.require(connection.execute(query).one_or_none(), id_)
+
+
+def acknowledge(connection: Connection, who: Principal, conversation: str, id_: str, version: int) -> Outcome:
+    row = find(connection, who, conversation, id_, version)
+    if row.acknowledged_at is not None:
+        return Outcome([], {}, replayed=True)
+    _set(connection, id_, version, acknowledged_at=log.now_ms())
+    return Outcome(log.append(connection, conversation, [DeliverableAcknowledged(id_, version)]), {})
+
+
+def decide(
+    connection: Connection,
+    who: Principal,
+    conversation: str,
+    id_: str,
+    version: int,
+    decision: str,
+    answer: Mapping[str, Any] | None,
+    note: str,
+    owner: Owner,
+) -> Outcome:
+    """One decision for one stored version. The same again is answered alike. `note` is what the model reads of it.
+
+    Raises Conflict when it is superseded, expired, or was decided otherwise.
+    """
+    row = find(connection, who, conversation, id_, version)
+    if who.role == "operator":
+        raise Conflict("not yours to decide", aloud="Only the customer can decide this.")
+    stored = None if answer is None else json.dumps(answer, sort_keys=True)
+    if row.status == "superseded":
+        raise Conflict("superseded", aloud="There is a newer version of this. Please look at that one.")
+    if row.status != "shown":
+        turn_rows.refuse_other(f"{row.status} {row.answer}", f"{decision} {stored}", "This was already decided.")
+        return Outcome([], {"turn": None, "cursor": str(log.head(connection, conversation))}, replayed=True)
+    if row.expires_at is not None and row.expires_at <= log.now_ms():
+        raise Conflict("expired", aloud="This is no longer valid. Ask for a new one, it takes a moment.")
+    _set(connection, id_, version, status=decision, answer=stored)
+    return _follow_up(connection, conversation, id_, version, decision, answer, note, owner)
+
+
+def _follow_up(
+    connection: Connection,
+    conversation: str,
+    id_: str,
+    version: int,
+    decision: str,
+    answer: Mapping[str, Any] | None,
+    note: str,
+    owner: Owner,
+) -> Outcome:
+    """A turn of its own, unless a person holds the floor: then the operator reads it."""
+    row = connection.execute(sa.select(conversations).where(conversations.c.id == conversation)).one()
+    before: list[Event] = []
+    turn, lease, started = None, None, []
+    if row.floor is None and note:
+        before = turn_rows.withdraw_waiting(connection, row)
+        turn = ids.new("turn")
+        lease, started = turn_rows.add_turn(connection, conversation, turn, row.agent, owner)
+    decided = DeliverableDecided(id_, version, decision, dict(answer) if answer is not None else None, turn, note)
+    logged = log.append(connection, conversation, [*before, decided, *started])
+    return Outcome(logged, {"turn": turn, "cursor": str(row.head + len(before))}, lease)
+
+
+def accepted(connection: Connection, conversation: str, kind: str, subject: str) -> bool:
+    """Whether the customer accepted the newest version of this subject."""
+    query = (
+        sa.select(deliverables.c.status)
+        .where(
+            deliverables.c.conversation == conversation,
+            deliverables.c.kind == kind,
+            deliverables.c.subject == subject,
+        )
+        .order_by(deliverables.c.version.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar() == "accept"

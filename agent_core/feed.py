@@ -1,0 +1,212 @@
+"""What is happening now in each conversation of this process: the newest events, the draft, and who watches.
+
+A watcher pulls: it is woken, and takes what is new from the ring, or from the log when it fell behind. So a slow one
+harms only itself, and any number of them see the same sequence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from agent_core.events import Cursor, Logged, MessageFinished, Reset, TextDelta, TurnFinished, TurnResumed, Watched
+
+#: Events kept for watchers that are nearly up to date; others read the log.
+RING = 64
+PAGE = 500
+
+
+class Draft:
+    """The answer as far as it is written. Pieces as they came; joined only when somebody asks for more than the newest."""
+
+    __slots__ = ("agent", "length", "message", "pieces", "saved", "turn")
+
+    def __init__(self, message: str, turn: str, agent: str, text: str = "") -> None:
+        self.message, self.turn, self.agent = message, turn, agent
+        self.pieces = [text] if text else []
+        self.length = self.saved = len(text)
+
+    def add(self, text: str) -> None:
+        self.pieces.append(text)
+        self.length += len(text)
+
+    def since(self, offset: int) -> str:
+        """What follows code point `offset`."""
+        missing, taken = self.length - offset, []
+        for piece in reversed(self.pieces):
+            if missing <= 0:
+                break
+            taken.append(piece[-missing:])
+            missing -= len(piece)
+        return "".join(reversed(taken))
+
+    @property
+    def text(self) -> str:
+        if len(self.pieces) > 1:
+            self.pieces = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
+
+class Feed:
+    """One conversation's present."""
+
+    def __init__(self) -> None:
+        self.ring: deque[Logged] = deque(maxlen=RING)
+        self.draft: Draft | None = None
+        self.users = 0
+        self._bells: set[asyncio.Event] = set()
+        self.elsewhere = 0  # counts the wake-ups from other processes: the log knows more than the ring
+
+    def publish(self, logged: Iterable[Logged]) -> None:
+        for item in logged:
+            if self.ring and item.seq != self.ring[-1].seq + 1:
+                self.ring.clear()
+            self.ring.append(item)
+            if isinstance(item.event, MessageFinished | TurnResumed | TurnFinished):
+                self.draft = None
+        self.ring_bells()
+
+    def ring_bells(self) -> None:
+        for bell in self._bells:
+            bell.set()
+
+    def grow(self, text: str) -> None:
+        assert self.draft is not None
+        self.draft.add(text)
+        self.ring_bells()
+
+    def after(self, seq: int) -> list[Logged] | None:
+        """The events after `seq`, in order; None when the ring does not reach back that far."""
+        if not self.ring or self.ring[0].seq > seq + 1:
+            return None
+        return list(itertools.islice(self.ring, seq + 1 - self.ring[0].seq, None))
+
+    @contextmanager
+    def bell(self) -> Iterator[asyncio.Event]:
+        bell = asyncio.Event()
+        self._bells.add(bell)
+        try:
+            yield bell
+        finally:
+            self._bells.discard(bell)
+
+
+class Feeds:
+    """The feeds of this process; one lives as long as somebody watches or writes."""
+
+    def __init__(self) -> None:
+        self._feeds: dict[str, Feed] = {}
+
+    def get(self, conversation: str) -> Feed | None:
+        return self._feeds.get(conversation)
+
+    @contextmanager
+    def use(self, conversation: str) -> Iterator[Feed]:
+        feed = self._feeds.setdefault(conversation, Feed())
+        feed.users += 1
+        try:
+            yield feed
+        finally:
+            feed.users -= 1
+            if not feed.users:
+                self._feeds.pop(conversation, None)
+
+    def publish(self, conversation: str, logged: Iterable[Logged]) -> None:
+        feed = self._feeds.get(conversation)
+        if feed is not None:
+            feed.publish(logged)
+
+    def wake(self, conversation: str) -> None:
+        """Another process has written."""
+        feed = self._feeds.get(conversation)
+        if feed is not None:
+            feed.elsewhere += 1
+            feed.ring_bells()
+
+    def wake_all(self) -> None:
+        for conversation in list(self._feeds):
+            self.wake(conversation)
+
+    def draft_of(self, conversation: str) -> Draft | None:
+        feed = self._feeds.get(conversation)
+        return feed.draft if feed is not None else None
+
+
+ReadLog = Callable[[int, int], Awaitable[list[Logged]]]
+ReadDraft = Callable[[], Awaitable[Draft | None]]
+Snapshot = Callable[[], Awaitable[dict[str, object]]]
+
+
+class Watcher:
+    """One reader's place in a conversation."""
+
+    def __init__(self, feed: Feed, after: Cursor, *, log: ReadLog, draft: ReadDraft, snapshot: Snapshot) -> None:
+        self._feed, self._seq, self._offset = feed, after.seq, after.offset
+        self._log, self._read_draft, self._snapshot = log, draft, snapshot
+        self._elsewhere = (
+            feed.elsewhere if feed.after(after.seq) is not None else -1
+        )  # -1: the next look goes to the log
+
+    async def watch(self) -> AsyncIterator[Watched]:
+        with self._feed.bell() as bell:
+            while True:
+                bell.clear()
+                for item in await self._fresh():
+                    yield item
+                if not bell.is_set():
+                    await bell.wait()
+
+    async def _fresh(self) -> list[Watched]:
+        out: list[Watched] = []
+        for logged in await self._events():
+            out += await self._step(logged)
+        delta = await self._more_text()
+        return [*out, delta] if delta is not None else out
+
+    async def _events(self) -> list[Logged]:
+        if self._elsewhere == self._feed.elsewhere:
+            fresh = self._feed.after(self._seq)
+            if fresh is not None:
+                return fresh
+        self._elsewhere = self._feed.elsewhere
+        page = await self._log(self._seq, PAGE)
+        if len(page) == PAGE:  # there may be more: look again without waiting
+            self._elsewhere = -1
+            self._feed.ring_bells()
+        return page
+
+    async def _step(self, logged: Logged) -> list[Watched]:
+        if logged.seq <= self._seq:
+            return []
+        offset, event = self._offset, logged.event
+        if isinstance(event, MessageFinished) and offset:
+            if offset > len(event.text):
+                return [await self.reset()]
+            rest = TextDelta(self._seq, event.message, event.turn, event.agent, offset, event.text[offset:])
+            self._seq, self._offset = logged.seq, 0
+            return [rest, logged] if rest.text else [logged]
+        self._seq = logged.seq
+        if isinstance(event, MessageFinished | TurnResumed | TurnFinished):
+            self._offset = 0
+        return [logged]
+
+    async def _more_text(self) -> TextDelta | None:
+        draft = self._feed.draft or await self._draft_elsewhere()
+        behind = self._feed.ring and self._feed.ring[-1].seq > self._seq  # it came while we read: the draft is of later
+        if draft is None or behind or draft.length <= self._offset:
+            return None
+        delta = TextDelta(self._seq, draft.message, draft.turn, draft.agent, self._offset, draft.since(self._offset))
+        self._offset = draft.length
+        return delta
+
+    async def _draft_elsewhere(self) -> Draft | None:
+        """Of a turn that another process runs, the draft as far as it is saved."""
+        return await self._read_draft() if self._feed.elsewhere else None
+
+    async def reset(self) -> Reset:
+        reset = Reset(await self._snapshot())
+        self._seq, self._offset = reset.cursor.seq, reset.cursor.offset
+        return reset

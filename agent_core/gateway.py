@@ -1,0 +1,350 @@
+"""The tool gateway: the only way to call a tool, from a text turn, the pipeline or realtime voice.
+
+Schema check, approval, journal row, time limit, breaker, outcome: in that order, for every call. What goes wrong is
+told to the model in words, as the call's output; the turn goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jsonschema
+from sqlalchemy.engine import Connection
+
+from agent_core import deliverable_rows, journal
+from agent_core.breaker import Breaker
+from agent_core.database import Database
+from agent_core.deliverable import Deliverable
+from agent_core.errors import ParleyError, ToolError, ToolTimedOut, ToolUnavailable
+from agent_core.events import Event, Logged, ToolFinished
+from agent_core.feed import Feeds
+from agent_core.journal import Call
+from agent_core.team import Team, ToolRule
+from agent_core.text import wellformed
+from agent_core.tool_servers import ToolDefinition, ToolServers
+from agent_core.turn_rows import Lease
+
+logger = logging.getLogger("parley.gateway")
+
+#: What the model reads of one result. Larger ones crowd out the conversation (OWASP LLM06:2026).
+OUTPUT_BYTES = 64 * 1024
+ARGUMENT_BYTES = 64 * 1024
+#: A model may invent a name of any length.
+NAME = 100
+DENIED = "This needs the customer's confirmation, which was not given. It was not done."
+
+
+class Caller(Protocol):
+    """Whoever a call is made for: a running turn."""
+
+    lease: Lease
+    agent: str
+    language: str
+
+    async def closing(self) -> list[Event]:
+        """The events that must stand before the call in the log: the words said until now."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool as the model is offered it."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    rule: ToolRule
+    deliverable: Deliverable | None = None
+
+    @property
+    def kind(self) -> str:
+        return "deliverable" if self.deliverable else "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Status as in ToolFinished; `showing` is stored in the same transaction as the outcome."""
+
+    status: str
+    output: str
+    showing: deliverable_rows.Showing | None = None
+
+
+class Gateway:
+    def __init__(
+        self,
+        team: Team,
+        servers: ToolServers,
+        deliverables: Mapping[str, Deliverable],
+        database: Database,
+        feeds: Feeds,
+    ) -> None:
+        self._team, self._servers, self._deliverables = team, servers, deliverables
+        self._database, self._feeds = database, feeds
+        self._breakers: dict[str, Breaker] = {}
+        self._validators: dict[str, tuple[Mapping[str, Any], Any]] = {}
+        self._running: set[asyncio.Task[Any]] = set()
+
+    # ---- what is on offer
+
+    def offered(self, names: Sequence[str], deliverables: Sequence[str]) -> list[Tool]:
+        """The tools of these names that can be called now; what is out of order is not offered at all."""
+        defined = {d.name: d for d in self._servers.tools()}
+        tools = [self._tool(defined[name]) for name in names if name in defined and not self._open(name)]
+        return [*tools, *(self._show_tool(self._deliverables[name]) for name in deliverables)]
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        defined = {d.name for d in self._servers.tools()}
+        return [name for name in names if name not in defined or self._open(name)]
+
+    def _tool(self, definition: ToolDefinition) -> Tool:
+        return Tool(definition.name, definition.description, definition.schema, self._team.rule(definition.name))
+
+    def _show_tool(self, deliverable: Deliverable) -> Tool:
+        schema = deliverable.Ask.model_json_schema()
+        return Tool(deliverable.name, deliverable.description, schema, self._team.rule(deliverable.name), deliverable)
+
+    def find(self, name: str) -> Tool | None:
+        if name in self._deliverables:
+            return self._show_tool(self._deliverables[name])
+        return next((self._tool(d) for d in self._servers.tools() if d.name == name), None)
+
+    def _open(self, name: str) -> bool:
+        breaker = self._breakers.get(name)
+        return breaker is not None and breaker.is_open
+
+    # ---- before a call
+
+    def problem(self, tool: Tool, arguments: Any) -> str | None:
+        """Why these arguments can't be taken, in words the model can act on; None when they can."""
+        if not isinstance(arguments, dict):
+            return "The arguments must be a JSON object."
+        error = next(self._validator(tool).iter_errors(arguments), None)
+        if error is None:
+            return None
+        place = ".".join(str(part) for part in error.absolute_path)
+        return f"{place}: {error.message}"[:500] if place else error.message[:500]
+
+    def _validator(self, tool: Tool) -> Any:
+        known = self._validators.get(tool.name)
+        if known is None or known[0] is not tool.schema and known[0] != tool.schema:
+            closed = {**tool.schema, "additionalProperties": False}
+            known = (tool.schema, jsonschema.Draft202012Validator(closed))
+            self._validators[tool.name] = known
+        return known[1]
+
+    async def needs_approval(self, tool: Tool, arguments: Mapping[str, Any], conversation: str) -> bool:
+        """Whether the customer must say yes first. Wrong arguments need no yes: they are answered at once."""
+        rule = tool.rule
+        if not rule.approval or self.problem(tool, arguments) is not None:
+            return False
+        if rule.covered_by and rule.of and rule.of in arguments:
+            kind, subject = rule.covered_by, str(arguments[rule.of])
+            covered = await self._database.read(
+                lambda connection: deliverable_rows.accepted(connection, conversation, kind, subject)
+            )
+            return not covered
+        return True
+
+    # ---- the call
+
+    async def call(self, caller: Caller, name: str, raw: str, call_id: str) -> str:
+        """Run one call of a turn; what the model reads of it. Raises Fenced when the turn is no longer ours."""
+        tool = self.find(name)
+        arguments, problem = self._parse(tool, raw)
+        call = self._call(caller, name, tool, arguments, call_id)
+        if tool is not None and problem is None and await self.needs_approval(tool, arguments, call.conversation):
+            problem = DENIED
+        call = await self._begin(caller, call)
+        if tool is None or problem is not None:
+            return await self._refuse(call, problem or f"There is no tool {name!r} at the moment.")
+        return await self._run(tool, call, arguments)
+
+    def _parse(self, tool: Tool | None, raw: str) -> tuple[dict[str, Any], str | None]:
+        if len(raw) > ARGUMENT_BYTES:
+            return {}, "The arguments are too large."
+        try:
+            arguments = json.loads(raw or "{}")
+            journal.canonical(arguments)
+        except (ValueError, RecursionError):
+            return {}, "The arguments are not valid JSON. Send one JSON object."
+        problem = self.problem(tool, arguments) if tool is not None else None
+        return (arguments if isinstance(arguments, dict) else {}), problem
+
+    def _call(self, caller: Caller, name: str, tool: Tool | None, arguments: dict[str, Any], call_id: str) -> Call:
+        rule = tool.rule if tool else ToolRule()
+        return Call(
+            caller.lease.conversation,
+            caller.lease.turn,
+            journal.call_id(call_id),
+            caller.agent,
+            name[:NAME],
+            journal.canonical(arguments),
+            tool.kind if tool else "tool",
+            rule.idempotent,
+            title(rule, arguments, caller.language),
+        )
+
+    async def _begin(self, caller: Caller, call: Call) -> Call:
+        before = await caller.closing()
+        call, _ = await self._database.write(
+            lambda connection: journal.begin(connection, caller.lease, call, before),
+            lambda outcome: self._feeds.publish(call.conversation, outcome[1]),
+        )
+        return call
+
+    async def _refuse(self, call: Call, problem: str) -> str:
+        await self._finish(call, Result("error", problem), time.monotonic())
+        return problem
+
+    async def _run(self, tool: Tool, call: Call, arguments: Mapping[str, Any]) -> str:
+        """To its end, even when whoever waits for it is gone: a call that has begun has an outcome."""
+        task = asyncio.create_task(self._attempt(tool, call, arguments))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def _attempt(self, tool: Tool, call: Call, arguments: Mapping[str, Any]) -> str:
+        started = time.monotonic()
+        result = await self._outcome(tool, call, arguments)
+        await self._finish(call, result, started)
+        return result.output
+
+    async def _outcome(self, tool: Tool, call: Call, arguments: Mapping[str, Any]) -> Result:
+        breaker = self._breakers.setdefault(tool.name, Breaker())
+        try:
+            breaker.check()
+        except ParleyError:
+            return Result("error", f"{tool.name} is out of order at the moment. Do not offer it; go on without it.")
+        try:
+            result = await self._execute(tool, call, arguments)
+        except ToolTimedOut:
+            breaker.failed()
+            return self._lost(call, "timeout", f"No answer within {tool.rule.timeout:g} seconds.")
+        except ToolUnavailable as error:
+            breaker.failed()
+            lost = getattr(error, "outcome_unknown", False)
+            return self._lost(call, "unknown", str(error)) if lost else Result("error", str(error))
+        except ToolError as error:
+            breaker.succeeded()
+            return Result("error", _bounded(str(error)))
+        except Exception:
+            logger.exception("tool %s broke", tool.name)
+            breaker.failed()
+            return Result("error", "The tool failed for a reason of its own. It may be tried once more.")
+        breaker.succeeded()
+        return result
+
+    def _lost(self, call: Call, status: str, words: str) -> Result:
+        if call.idempotent or call.kind == "deliverable":
+            return Result(status, f"{words} It can safely be called again with the same arguments.")
+        return Result("unknown", f"{words} {journal.UNKNOWN}")
+
+    async def _execute(self, tool: Tool, call: Call, arguments: Mapping[str, Any]) -> Result:
+        if tool.deliverable is not None:
+            async with asyncio.timeout(tool.rule.timeout):
+                return await self._show(tool.deliverable, call, arguments)
+        answer = await self._servers.call(tool.name, dict(arguments), timeout=tool.rule.timeout, meta=_meta(call))
+        return Result("error" if answer.is_error else "ok", _bounded(answer.text))
+
+    async def _show(self, deliverable: Deliverable, call: Call, arguments: Mapping[str, Any]) -> Result:
+        ask = deliverable.Ask.model_validate(arguments)
+        payload = await deliverable.prepare(ask, _Business(self._servers, call))
+        showing = deliverable_rows.Showing(
+            call.conversation,
+            call.turn,
+            call.call,
+            deliverable.name,
+            payload.model_dump(mode="json"),
+            deliverable.subject(ask, payload),
+            tuple(deliverable.answers),
+            deliverable.expires_at(payload),
+        )
+        said = {"shown": True, "summary": deliverable.aloud(payload)}
+        return Result("ok", _bounded(json.dumps(said, ensure_ascii=False)), showing)
+
+    async def _finish(self, call: Call, result: Result, started: float) -> None:
+        milliseconds = round((time.monotonic() - started) * 1000)
+        finished = ToolFinished(call.call, result.status, result.output, milliseconds)
+
+        def work(connection: Connection) -> list[Logged]:
+            shown = [deliverable_rows.show(connection, result.showing)] if result.showing else []
+            return journal.finish(connection, call, finished, shown)
+
+        await self._database.write(work, lambda logged: self._feeds.publish(call.conversation, logged))
+
+    # ---- after a crash or a decision
+
+    async def settle(self, caller: Caller) -> None:
+        """Give every open call of a resumed turn its outcome: run what was approved, retry what may be retried."""
+        open_calls = await self._database.read(lambda connection: journal.unsettled(connection, caller.lease.turn))
+        for call, status in open_calls:
+            match status:
+                case "approved":
+                    await self._run_approved(caller, call)
+                case "started":
+                    await self._settle_started(call)
+
+    async def _run_approved(self, caller: Caller, call: Call) -> None:
+        begun = await self._database.write(lambda connection: journal.begin_approved(connection, caller.lease, call))
+        if begun:
+            await self._again(call)
+
+    async def _settle_started(self, call: Call) -> None:
+        if call.idempotent or call.kind == "deliverable":
+            await self._again(call)
+        else:
+            await self._finish(call, Result("unknown", journal.UNKNOWN), time.monotonic())
+
+    async def _again(self, call: Call) -> None:
+        tool = self.find(call.tool)
+        if tool is None:
+            await self._refuse(call, f"There is no tool {call.tool!r} any more. It was not done.")
+        else:
+            await self._run(tool, call, json.loads(call.arguments))
+
+    async def aclose(self) -> None:
+        """Wait for the calls under way; each has a time limit of its own."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+
+class _Business:
+    """The business's read-only tools, as a deliverable prices itself with them."""
+
+    def __init__(self, servers: ToolServers, call: Call) -> None:
+        self._servers, self._call = servers, call
+
+    async def call(self, tool: str, arguments: Mapping[str, Any]) -> Any:
+        answer = await self._servers.call(tool, dict(arguments), timeout=10, meta=_meta(self._call))
+        if answer.is_error:
+            raise ToolError(answer.text)
+        return answer.structured if answer.structured is not None else json.loads(answer.text)
+
+
+def _meta(call: Call) -> dict[str, str]:
+    return {"parley/idempotency-key": call.key, "parley/conversation": call.conversation}
+
+
+def _bounded(text: str) -> str:
+    text = wellformed(text)
+    raw = text.encode()
+    if len(raw) <= OUTPUT_BYTES:
+        return text
+    return raw[:OUTPUT_BYTES].decode(errors="ignore") + f"\n[cut: {len(raw)} bytes in all]"
+
+
+def title(rule: ToolRule, arguments: Mapping[str, Any], language: str) -> str | None:
+    """What the customer reads while the tool runs; a title with a hole that can't be filled is left out."""
+    template = rule.title.get(language) or rule.title.get("en")
+    if template is None:
+        return None
+    try:
+        return template.format_map({k: str(v)[:80] for k, v in arguments.items()})
+    except (KeyError, IndexError, ValueError):
+        return None

@@ -1,0 +1,136 @@
+"""From a team's data to the SDK's agents: a fresh graph for every run, as an immutable snapshot of the moment."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agents import (
+    Agent,
+    FunctionTool,
+    GuardrailFunctionOutput,
+    Handoff,
+    InputGuardrail,
+    ModelSettings,
+    RunContextWrapper,
+    handoff,
+)
+from agents.tool_context import ToolContext
+
+from agent_core.gateway import Gateway, Tool
+from agent_core.models import Models
+from agent_core.team import Agent as AgentData
+from agent_core.team import Guardrail, Team
+
+if TYPE_CHECKING:
+    from agent_core.turn import Turn
+
+LANGUAGES = {
+    "en": "English",
+    "de": "German",
+    "es": "Spanish",
+    "fr": "French",
+    "ar": "Arabic",
+    "it": "Italian",
+    "nl": "Dutch",
+    "pt": "Portuguese",
+    "pl": "Polish",
+    "tr": "Turkish",
+}
+
+
+def build(turn: Turn, team: Team, gateway: Gateway, models: Models) -> Agent[Turn]:
+    """The agent that has the floor, with those it can hand over to behind it."""
+    return _Graph(turn, team, gateway, models).agent(turn.agent)
+
+
+class _Graph:
+    def __init__(self, turn: Turn, team: Team, gateway: Gateway, models: Models) -> None:
+        self._turn, self._team, self._gateway, self._models = turn, team, gateway, models
+        self._built: dict[str, Agent[Turn]] = {}
+
+    def agent(self, name: str) -> Agent[Turn]:
+        if name in self._built:
+            return self._built[name]
+        data = self._team.agent(name)
+        built = self._built[name] = Agent(
+            name=data.name,
+            handoff_description=data.description,
+            instructions=self._instructions(data),
+            model=self._models.model(self._turn.model or data.model, self._turn.write),
+            model_settings=ModelSettings(temperature=data.temperature),
+            tools=[*self._tools(data), *self._client_tools()],
+            input_guardrails=[_guardrail(g) for g in data.guardrails],
+        )
+        built.handoffs = [_handoff(self.agent(target), self._team.agent(target)) for target in data.handoffs]
+        return built
+
+    def _tools(self, data: AgentData) -> list[FunctionTool]:
+        return [_function(self._gateway, tool) for tool in self._gateway.offered(data.tools, data.deliverables)]
+
+    def _client_tools(self) -> list[FunctionTool]:
+        return [_client_function(tool) for tool in self._turn.client_tools]
+
+    def _instructions(self, data: AgentData) -> str:
+        parts = [data.instructions.strip(), self._team.rules.strip(), _language_rule(self._turn.language)]
+        if missing := self._gateway.missing(data.tools):
+            parts.append(f"Out of order at the moment, do not offer it: {', '.join(missing)}.")
+        return "\n\n".join(part for part in parts if part)
+
+
+def _language_rule(language: str) -> str:
+    return f"Write in {LANGUAGES.get(language, language)}, whatever language tools answer in."
+
+
+def _function(gateway: Gateway, tool: Tool) -> FunctionTool:
+    async def invoke(context: ToolContext[Turn], arguments: str) -> str:
+        return await gateway.call(context.context, tool.name, arguments, context.tool_call_id)
+
+    async def needs_approval(context: RunContextWrapper[Turn], arguments: dict[str, Any], _call: str) -> bool:
+        return await gateway.needs_approval(tool, arguments, context.context.lease.conversation)
+
+    return FunctionTool(
+        name=tool.name,
+        description=tool.description,
+        params_json_schema=dict(tool.schema),
+        on_invoke_tool=invoke,
+        strict_json_schema=False,
+        needs_approval=needs_approval if tool.rule.approval else False,
+    )
+
+
+def _client_function(tool: Mapping[str, Any]) -> FunctionTool:
+    """A tool of the client's: the run pauses there, as for an approval, and the client's answer is its output."""
+
+    async def invoke(_context: ToolContext[Turn], _arguments: str) -> str:
+        raise AssertionError("the client runs it")
+
+    return FunctionTool(
+        name=tool["name"],
+        description=tool["description"],
+        params_json_schema=dict(tool["parameters"]),
+        on_invoke_tool=invoke,
+        strict_json_schema=False,
+        needs_approval=True,
+    )
+
+
+def _handoff(agent: Agent[Turn], data: AgentData) -> Handoff[Turn, Agent[Turn]]:
+    return handoff(agent, tool_name_override=f"transfer_to_{data.name}", tool_description_override=data.description)
+
+
+def _guardrail(rule: Guardrail) -> InputGuardrail[Turn]:
+    pattern = re.compile(rule.pattern, re.IGNORECASE)
+
+    async def check(context: RunContextWrapper[Turn], _agent: Agent[Turn], _input: Any) -> GuardrailFunctionOutput:
+        tripped = pattern.search(context.context.said) is not None
+        return GuardrailFunctionOutput(output_info=rule.aloud, tripwire_triggered=tripped)
+
+    # Before the first token: a parallel one lets words and even tools out before it has decided.
+    return InputGuardrail(guardrail_function=check, name=rule.name, run_in_parallel=False)
+
+
+def client_tools(text: str | None) -> Sequence[Mapping[str, Any]]:
+    return json.loads(text) if text else ()

@@ -1,0 +1,142 @@
+"""The log of a conversation: append and read. The log is the truth; everything else is a view of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_core.errors import Fenced, NotFound
+from agent_core.events import Event, Logged, from_json, to_json
+from agent_core.tables import conversations, drafts, events
+
+_append_to = (
+    sa.update(conversations)
+    .where(conversations.c.id == sa.bindparam("c"))
+    .values(head=conversations.c.head + sa.bindparam("n"), updated_at=sa.bindparam("at"))
+    .returning(conversations.c.head)
+)
+#: The fence in the same statement that takes the places in the log: a stale owner can't write, not even by a hair.
+_append_as_owner = _append_to.where(conversations.c.fence == sa.bindparam("f"))
+_insert = sa.insert(events)
+#: PostgreSQL's channel for "look into the log of this conversation".
+CHANNEL = "parley"
+_notify = sa.text(f"SELECT pg_notify('{CHANNEL}', :c)")
+_after = (
+    sa.select(events.c.seq, events.c.at, events.c.type, events.c.body)
+    .where(events.c.conversation == sa.bindparam("c"), events.c.seq > sa.bindparam("after"))
+    .order_by(events.c.seq)
+    .limit(sa.bindparam("limit"))
+)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def append(
+    connection: Connection, conversation: str, new: Sequence[Event], *, fence: int | None = None
+) -> list[Logged]:
+    """Raises Fenced when the conversation's fence has moved on, NotFound when it is gone."""
+    at = now_ms()
+    values = {"c": conversation, "n": len(new), "at": at}
+    if fence is None:
+        head = connection.execute(_append_to, values).scalar()
+        if head is None:
+            raise NotFound(conversation)
+    else:
+        head = connection.execute(_append_as_owner, {**values, "f": fence}).scalar()
+        if head is None:
+            raise Fenced(conversation)
+    logged = [Logged(head - len(new) + n, at, event) for n, event in enumerate(new, 1)]
+    if logged:
+        connection.execute(_insert, [_row(conversation, item) for item in logged])
+        _wake_others(connection, [conversation])
+    return logged
+
+
+def _wake_others(connection: Connection, changed: Iterable[str]) -> None:
+    """With the commit, the other server processes hear that there is something to read."""
+    if connection.dialect.name == "postgresql":
+        for conversation in changed:
+            connection.execute(_notify, {"c": conversation})
+
+
+def _row(conversation: str, item: Logged) -> dict[str, object]:
+    return {
+        "conversation": conversation,
+        "seq": item.seq,
+        "at": item.at,
+        "type": item.event.type,
+        "body": to_json(item.event),
+    }
+
+
+def read(connection: Connection, conversation: str, after: int = 0, limit: int = 500) -> list[Logged]:
+    rows = connection.execute(_after, {"c": conversation, "after": after, "limit": limit})
+    return [Logged(seq, at, from_json(type_, body)) for seq, at, type_, body in rows]
+
+
+def read_all(connection: Connection, conversation: str, until: int | None = None) -> list[Logged]:
+    query = sa.select(events.c.seq, events.c.at, events.c.type, events.c.body).where(
+        events.c.conversation == conversation
+    )
+    if until is not None:
+        query = query.where(events.c.seq <= until)
+    rows = connection.execute(query.order_by(events.c.seq))
+    return [Logged(seq, at, from_json(type_, body)) for seq, at, type_, body in rows]
+
+
+def read_newest(connection: Connection, conversation: str, types: Sequence[str], limit: int) -> list[Logged]:
+    """The newest `limit` events of these types, oldest first."""
+    query = (
+        sa.select(events.c.seq, events.c.at, events.c.type, events.c.body)
+        .where(events.c.conversation == conversation, events.c.type.in_(types))
+        .order_by(events.c.seq.desc())
+        .limit(limit)
+    )
+    rows = connection.execute(query).all()
+    return [Logged(seq, at, from_json(type_, body)) for seq, at, type_, body in reversed(rows)]
+
+
+def head(connection: Connection, conversation: str) -> int:
+    found = connection.execute(sa.select(conversations.c.head).where(conversations.c.id == conversation)).scalar()
+    if found is None:
+        raise NotFound(conversation)
+    return int(found)
+
+
+# ---- drafts: what has been said of a message still being written
+
+_insert_piece = sa.insert(drafts)
+
+
+def save_pieces(connection: Connection, pieces: Sequence[dict[str, object]]) -> None:
+    """Rows of `drafts`, each with the fence `f` its writer holds; those of a stale owner are left out."""
+    fences = dict(
+        connection.execute(
+            sa.select(conversations.c.id, conversations.c.fence).where(
+                conversations.c.id.in_([p["conversation"] for p in pieces])
+            )
+        ).all()
+    )
+    rows = [{k: v for k, v in p.items() if k != "f"} for p in pieces if fences.get(p["conversation"]) == p["f"]]
+    if rows:
+        connection.execute(_insert_piece, rows)
+        _wake_others(connection, {str(row["conversation"]) for row in rows})
+
+
+def read_draft(connection: Connection, conversation: str) -> tuple[str, str, str, str] | None:
+    """(message, turn, agent, text) of the open draft as far as it is saved."""
+    rows = connection.execute(
+        sa.select(drafts).where(drafts.c.conversation == conversation).order_by(drafts.c.offset)
+    ).all()
+    if not rows:
+        return None
+    return rows[0].message, rows[0].turn, rows[0].agent, "".join(r.text for r in rows)
+
+
+def drop_draft(connection: Connection, conversation: str) -> None:
+    connection.execute(sa.delete(drafts).where(drafts.c.conversation == conversation))

@@ -1,0 +1,117 @@
+"""PostgreSQL: the same functions of a Connection, in a pool; several server processes share it.
+
+NOTIFY only wakes the others up (it is sent by the append itself, see log.py); what happened they read in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from agent_core.database import After, StorageError, T, Work, translated
+from agent_core.errors import SetupError
+from agent_core.log import CHANNEL
+
+logger = logging.getLogger("parley.postgres")
+
+POOL = 20
+#: serialization_failure, deadlock_detected, unique_violation: the other one is through now, so look again.
+AGAIN = {"40001", "40P01", "23505"}
+ATTEMPTS = 4
+RECONNECT_SECONDS = 1.0
+
+
+class Postgres:
+    dialect = "postgresql"
+
+    def __init__(self, engine: AsyncEngine, dsn: str) -> None:
+        self._engine, self._dsn = engine, dsn
+        self._own: set[int] = set()  # backends of our own pool: what they notify, we know already
+        self._listener: asyncio.Task[None] | None = None
+        sa.event.listen(engine.sync_engine, "connect", self._note_backend)
+
+    @classmethod
+    async def open(cls, url: str) -> Postgres:
+        parsed = make_url(url).set(drivername="postgresql+asyncpg")
+        engine = create_async_engine(parsed, pool_size=POOL, max_overflow=0, pool_pre_ping=True)
+        self = cls(engine, parsed.set(drivername="postgresql").render_as_string(hide_password=False))
+        from agent_core.migrations import migrate
+
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(migrate)
+        except (OSError, sa.exc.DBAPIError, asyncpg.PostgresError) as error:
+            await engine.dispose()
+            reason = getattr(error, "orig", None) or error
+            raise SetupError("PARLEY_DATABASE_URL", f"PostgreSQL at {parsed.host} can't be used: {reason}") from None
+        return self
+
+    def _note_backend(self, connection: Any, _record: Any) -> None:
+        self._own.add(connection.driver_connection.get_server_pid())
+
+    async def write(self, work: Work[T], after: After[T] | None = None) -> T:
+        return await asyncio.shield(asyncio.ensure_future(self._write(work, after)))
+
+    async def _write(self, work: Work[T], after: After[T] | None) -> T:
+        value = await self._commit(work)
+        if after is not None:
+            after(value)
+        return value
+
+    async def _commit(self, work: Work[T]) -> T:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._engine.begin() as connection:
+                    return await connection.run_sync(work)
+            except sa.exc.DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in AGAIN or attempt == ATTEMPTS:
+                    raise translated(error) from error
+            except OSError as error:
+                raise StorageError(str(error)) from error
+        raise AssertionError("unreachable")
+
+    async def read(self, work: Work[T]) -> T:
+        try:
+            async with self._engine.connect() as connection:
+                return await connection.run_sync(work)
+        except (sa.exc.DBAPIError, OSError) as error:
+            raise translated(error) from error
+
+    async def listen(self, wake: Callable[[str], None], wake_all: Callable[[], None]) -> None:
+        ready = asyncio.Event()
+        self._listener = asyncio.create_task(self._listen(wake, wake_all, ready))
+        await ready.wait()
+
+    async def _listen(self, wake: Callable[[str], None], wake_all: Callable[[], None], ready: asyncio.Event) -> None:
+        def heard(_connection: Any, backend: int, _channel: str, conversation: str) -> None:
+            if backend not in self._own:
+                wake(conversation)
+
+        while True:
+            try:
+                connection = await asyncpg.connect(self._dsn)
+                gone = asyncio.Event()
+                connection.add_termination_listener(lambda _c, gone=gone: gone.set())
+                await connection.add_listener(CHANNEL, heard)
+                wake_all()  # whatever was written while nobody listened
+                ready.set()
+                await gone.wait()
+            except (OSError, asyncpg.PostgresError) as error:
+                logger.warning("not listening: %s; tried again in %g s", error, RECONNECT_SECONDS)
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def scrub(self) -> None:
+        """Dead rows go with autovacuum; what is in the server's write-ahead log is its administrator's."""
+
+    async def aclose(self) -> None:
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.wait([self._listener])
+        await self._engine.dispose()

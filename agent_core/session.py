@@ -1,0 +1,127 @@
+"""What the model reads of the past: the SDK's Session as a view of the log.
+
+Nothing is stored twice: every item the model saw is an event already, so `add_items` has nothing to do. Calls and
+outputs are always paired, whatever crashed in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from agent_core import events as e
+from agent_core import log
+from agent_core.database import Database
+from agent_core.events import Logged
+
+Item = dict[str, Any]
+
+READ = tuple(
+    event.type
+    for event in (
+        e.MessageAdded,
+        e.MessageFinished,
+        e.MessageHeard,
+        e.TurnStarted,
+        e.TurnFinished,
+        e.ToolCalled,
+        e.ToolFinished,
+        e.AgentChanged,
+        e.DeliverableDecided,
+    )
+)
+#: Output of an earlier turn's tool, as far as a later turn needs it; the whole of it stays in the log.
+OLD_OUTPUT = 4_000
+NO_RESULT = "No result yet: this was still running when the conversation went on."
+
+
+class LogSession:
+    """The SDK's four-method Session protocol over the log of one conversation, capped at `events`."""
+
+    session_settings = None
+
+    def __init__(self, database: Database, conversation: str, events: int) -> None:
+        self.session_id = conversation
+        self._database, self._events = database, events
+
+    async def get_items(self, limit: int | None = None) -> list[Any]:
+        newest = await self._database.read(
+            lambda connection: log.read_newest(connection, self.session_id, READ, self._events)
+        )
+        items = model_items(newest)
+        return items[-limit:] if limit else items
+
+    async def add_items(self, items: list[Any]) -> None:
+        """The log has them: the gateway and the turn wrote each as it happened."""
+
+    async def pop_item(self) -> Any | None:
+        """The SDK takes back what a failed attempt had added; the log added nothing for it."""
+        return None
+
+    async def clear_session(self) -> None:
+        """Erasing is the door's."""
+
+
+def model_items(logged: Iterable[Logged]) -> list[Item]:
+    """The items of a stretch of the log, beginning with something a person said."""
+    stretch = list(logged)
+    items = _Items(stretch)
+    for entry in stretch:
+        items.take(entry)
+    return _from_first_words(items.out)
+
+
+def _from_first_words(items: list[Item]) -> list[Item]:
+    """A window may begin in the middle of a turn: what came before its first words would hang in the air."""
+    start = next((n for n, item in enumerate(items) if item.get("role") == "user"), None)
+    return items[start:] if start is not None else items
+
+
+class _Items:
+    def __init__(self, stretch: list[Logged]) -> None:
+        self.out: list[Item] = []
+        self._queued: dict[str, Item] = {}  # a message said while another turn ran is read when its own turn begins
+        self._outputs = {i.event.call: i.event.output for i in stretch if isinstance(i.event, e.ToolFinished)}
+        self._heard = {i.event.message: i.event.text for i in stretch if isinstance(i.event, e.MessageHeard)}
+        self._refused = {
+            i.event.turn for i in stretch if isinstance(i.event, e.TurnFinished) and i.event.code == "guardrail"
+        }
+        started = [i.event.turn for i in stretch if isinstance(i.event, e.TurnStarted)]
+        self._newest = started[-1] if started else None
+
+    def take(self, entry: Logged) -> None:
+        match entry.event:
+            case e.MessageAdded() as said:
+                self._message(said)
+            case e.TurnStarted(turn=turn) | e.TurnFinished(turn=turn):
+                if turn in self._queued:
+                    self.out.append(self._queued.pop(turn))
+            case e.MessageFinished() as said if said.turn not in self._refused:
+                text = self._heard.get(said.message, said.text)
+                if text:
+                    self.out.append({"role": "assistant", "content": text})
+            case e.ToolCalled() as called:
+                self._call(called.call, called.tool, called.arguments, self._output(called))
+            case e.AgentChanged() as changed if changed.turn is not None:
+                call = changed.call or f"handoff_{entry.seq}"
+                self._call(call, f"transfer_to_{changed.agent}", "{}", f'{{"assistant": "{changed.agent}"}}')
+            case e.DeliverableDecided() as decided if decided.note:
+                self.out.append({"role": "user", "content": decided.note})
+
+    def _message(self, said: e.MessageAdded) -> None:
+        if said.role == "operator":
+            self.out.append({"role": "assistant", "content": f"[{said.author or 'A colleague'} wrote:] {said.text}"})
+        elif said.turn is None:
+            self.out.append({"role": "user", "content": said.text})
+        elif said.turn not in self._refused:
+            self._queued[said.turn] = {"role": "user", "content": said.text}
+
+    def _output(self, called: e.ToolCalled) -> str:
+        output = self._outputs.get(called.call, NO_RESULT)
+        if called.turn != self._newest and len(output) > OLD_OUTPUT:
+            return f"{output[:OLD_OUTPUT]}… [shortened]"
+        return output
+
+    def _call(self, call: str, name: str, arguments: str, output: str) -> None:
+        self.out.append({"type": "function_call", "call_id": call, "name": name, "arguments": arguments})
+        self.out.append({"type": "function_call_output", "call_id": call, "output": output})

@@ -1,0 +1,149 @@
+"""The tables. Times are integer milliseconds since the epoch; JSON is text; a change here needs a migration."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+
+metadata = MetaData()
+
+
+def _conversation(**kw: bool) -> Column[str]:
+    return Column("conversation", String(40), ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, **kw)
+
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("site", String(80), nullable=False),
+    Column("owner", String(120), nullable=False),
+    Column("thread", String(200)),  # the client's own name for it
+    Column("title", String(120), nullable=False, server_default=""),
+    Column("head", Integer, nullable=False, server_default="0"),  # seq of the newest event
+    Column("fence", Integer, nullable=False, server_default="0"),  # rises whenever a turn changes hands
+    Column("active", String(40)),  # the one turn that may write
+    Column("floor", String(120)),  # the operator who speaks, or null: the agent
+    Column("team", String(80), nullable=False),
+    Column("agent", String(80), nullable=False),
+    Column("model", String(120)),
+    Column("language", String(12)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("conversations_thread", "owner", "thread", unique=True),
+    Index("conversations_recent", "owner", "updated_at"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _conversation(primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,  # one B-tree: a conversation's events lie together
+)
+
+#: What has been said of a message that is still being written; rows are appended, and go when it is finished.
+drafts = Table(
+    "drafts",
+    metadata,
+    _conversation(primary_key=True),
+    Column("offset", Integer, primary_key=True),  # code points before this piece
+    Column("message", String(60), nullable=False),
+    Column("turn", String(40), nullable=False),
+    Column("agent", String(80), nullable=False),
+    Column("text", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    _conversation(),
+    Column("number", Integer, nullable=False),  # order within the conversation
+    Column("status", String(16), nullable=False),  # queued running waiting done stopped interrupted failed
+    Column("attempt", Integer, nullable=False, server_default="1"),
+    Column("client_tools", Text),
+    Column("owner", String(60)),
+    Column("lease_until", BigInteger),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Index("turns_number", "conversation", "number", unique=True),
+    Index(
+        "turns_one_active",
+        "conversation",
+        unique=True,
+        sqlite_where=text("status IN ('running', 'waiting')"),
+        postgresql_where=text("status IN ('running', 'waiting')"),
+    ),
+    Index("turns_open", "status", "lease_until"),
+)
+
+#: Exactly once: (conversation, client's key) with a hash of the body, and the reply to give again.
+keys = Table(
+    "message_keys",
+    metadata,
+    _conversation(primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("reply", Text, nullable=False),
+)
+
+#: The journal of tool calls: a row before the call, its outcome after.
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String(120), primary_key=True),  # conversation:call, for a provider may use a call id again
+    _conversation(),
+    Column("call", String(80), nullable=False),
+    Column("turn", String(40), nullable=False),
+    Column("tool", String(120), nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("key", String(80), nullable=False),  # the Idempotency-Key
+    Column("kind", String(16), nullable=False),
+    Column("idempotent", Integer, nullable=False),
+    Column("status", String(16), nullable=False),  # pending (waits for a yes), started, ok, error, ...
+    Column("output", Text),
+    Column("agent", String(80), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Index("calls_turn", "turn", "status"),
+)
+
+interrupts = Table(
+    "interrupts",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    _conversation(),
+    Column("turn", String(40), nullable=False),
+    Column("call", String(80), nullable=False),
+    Column("tool", String(120), nullable=False),
+    Column("arguments", Text, nullable=False),  # canonical JSON
+    Column("hash", String(64), nullable=False),
+    Column("subject", String(120), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("editable", Text, nullable=False),
+    Column("status", String(16), nullable=False),  # open approved rejected expired withdrawn answered
+    Column("expires_at", BigInteger, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("decided_by", String(120)),
+    Index("interrupts_open", "status", "expires_at"),
+    Index("interrupts_turn", "turn"),
+)
+
+deliverables = Table(
+    "deliverables",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    _conversation(),
+    Column("kind", String(60), nullable=False),
+    Column("subject", String(200)),
+    Column("payload", Text, nullable=False),
+    Column("status", String(24), nullable=False),  # shown superseded expired, or the decision
+    Column("answer", Text),
+    Column("acknowledged_at", BigInteger),
+    Column("expires_at", BigInteger),
+    Index("deliverables_subject", "conversation", "kind", "subject"),
+)

@@ -1,0 +1,150 @@
+"""A team is data: agents, their tools, deliverables and handoffs, the servers they reach, the rules for each tool.
+
+Read from YAML into an immutable value; every mistake is a SetupError that names the place in the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from agent_core.errors import SetupError
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ToolRule(_Data):
+    """What the owner says of a tool, whatever its server claims. Seconds."""
+
+    approval: bool = False
+    #: Arguments the customer may change while confirming.
+    editable: tuple[str, ...] = ()
+    #: May be run again with the same Idempotency-Key when its outcome got lost.
+    idempotent: bool = False
+    #: No approval is asked when the customer accepted this deliverable for the argument `of`.
+    covered_by: str | None = None
+    of: str | None = None
+    timeout: float = Field(15, gt=0, le=300)
+    #: What the customer reads while it runs, by language; `{argument}` is filled in.
+    title: Mapping[str, str] = {}
+
+
+class Server(_Data):
+    """An MCP server: in this process (`python`), a child (`command`), or elsewhere (`url`)."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,30}$")
+    python: str | None = None
+    options: Mapping[str, Any] = {}
+    command: tuple[str, ...] | None = None
+    env: Mapping[str, str] = {}
+    url: str | None = None
+    headers: Mapping[str, str] = {}
+    connections: int = Field(1, ge=1, le=16)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Server:
+        if sum(way is not None for way in (self.python, self.command, self.url)) != 1:
+            raise ValueError("needs exactly one of python, command, url")
+        return self
+
+
+class Guardrail(_Data):
+    """An input that this agent does not take: a pattern, and what is said instead."""
+
+    name: str
+    pattern: str
+    aloud: str
+
+    @model_validator(mode="after")
+    def _compiles(self) -> Guardrail:
+        re.compile(self.pattern)
+        return self
+
+
+class Agent(_Data):
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
+    description: str
+    instructions: str
+    label: str | None = None
+    model: str | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    voice: str | None = None
+    tools: tuple[str, ...] = ()
+    deliverables: tuple[str, ...] = ()
+    handoffs: tuple[str, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
+
+
+class Analyst(_Data):
+    """Runs beside the lead agent and keeps covered and open topics; never delays a reply."""
+
+    instructions: str
+    topics: tuple[str, ...] = Field(min_length=1, max_length=20)
+    model: str | None = None
+
+
+class Language(_Data):
+    allowed: tuple[str, ...] = ("en",)
+    fixed: str | None = None
+
+    @property
+    def default(self) -> str:
+        return self.fixed or self.allowed[0]
+
+
+class Team(_Data):
+    name: str
+    label: str
+    start: str
+    rules: str = ""
+    language: Language = Language()
+    servers: tuple[Server, ...] = ()
+    tools: Mapping[str, ToolRule] = {}
+    agents: tuple[Agent, ...] = Field(min_length=1)
+    analyst: Analyst | None = None
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Team:
+        names = [a.name for a in self.agents]
+        if len(set(names)) != len(names):
+            raise ValueError("two agents have the same name")
+        for name in (self.start, *(h for a in self.agents for h in a.handoffs)):
+            if name not in names:
+                raise ValueError(f"there is no agent {name!r}")
+        return self
+
+    def agent(self, name: str) -> Agent:
+        """The agent of that name; the first one when a later version of the team no longer has it."""
+        found = {a.name: a for a in self.agents}
+        return found.get(name) or found[self.start]
+
+    def rule(self, tool: str) -> ToolRule:
+        return self.tools.get(tool) or ToolRule()
+
+
+def read_team(path: Path, values: Mapping[str, str] | None = None) -> Team:
+    """The team in a YAML file; `${name}` in a server's options is filled from `values`. Raises SetupError."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Team.model_validate(_fill(data, values or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "team"
+        raise SetupError("PARLEY_TEAM_FILE", f"{path}: {place}: {first['msg']}") from None
+    except (OSError, yaml.YAMLError, KeyError) as error:
+        raise SetupError("PARLEY_TEAM_FILE", f"{path} can't be read: {error}") from None
+
+
+def _fill(data: Any, values: Mapping[str, str]) -> Any:
+    for server in data.get("servers", ()) if isinstance(data, dict) else ():
+        for name, value in server.get("options", {}).items():
+            if isinstance(value, str):
+                server["options"][name] = re.sub(r"\$\{(\w+)\}", lambda m: values[m[1]], value)
+    return data

@@ -1,0 +1,276 @@
+"""One turn: the model speaks and calls tools until it is done, waits, or is stopped. A task of the conversation.
+
+settle what is open (after a crash or a decision) -> run the SDK's loop from the log -> write how it ended
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents import Agent, RunConfig, RunHooks, Runner
+from agents.exceptions import (
+    InputGuardrailTripwireTriggered,
+    MaxTurnsExceeded,
+    ModelBehaviorError,
+    UserError,
+)
+from agents.items import ModelResponse, ToolApprovalItem
+from agents.run_context import RunContextWrapper
+
+from agent_core import approvals, graph, ids, journal, log, pricing, turn_rows
+from agent_core.approvals import Question
+from agent_core.database import Database
+from agent_core.deliverable import Deliverable
+from agent_core.errors import Fenced, ModelError, ParleyError, TooManySteps, TurnError
+from agent_core.events import AgentChanged, Event, MessageFinished, TurnFinished
+from agent_core.feed import Draft, Feed, Feeds
+from agent_core.gateway import Gateway, title
+from agent_core.journal import Call
+from agent_core.models import Models
+from agent_core.session import LogSession
+from agent_core.settings import Settings
+from agent_core.team import Team
+from agent_core.text import wellformed
+from agent_core.tool_servers import ToolServers
+from agent_core.turn_rows import Lease, Outcome, Owner
+
+logger = logging.getLogger("parley.turn")
+
+
+class TurnTimedOut(TurnError):
+    code, status = "turn_timed_out", 504
+    aloud = "That took me too long. Please try it again, perhaps in smaller steps."
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What every turn of this process works with."""
+
+    settings: Settings
+    database: Database
+    feeds: Feeds
+    gateway: Gateway
+    servers: ToolServers
+    deliverables: Mapping[str, Deliverable]
+    models: Models
+    team: Team
+    owner: Owner
+
+
+@dataclass
+class Meter:
+    """What the turn has used. Milliseconds since it began."""
+
+    began: float = field(default_factory=time.monotonic)
+    first_token_ms: int | None = None
+    model: str | None = None
+    requests: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+    def add(self, response: ModelResponse, model: str) -> None:
+        usage = response.usage
+        self.model = model
+        self.requests += usage.requests
+        self.input_tokens += usage.input_tokens
+        self.output_tokens += usage.output_tokens
+        details = usage.input_tokens_details
+        self.cached_tokens += (details.cached_tokens or 0) if details else 0
+
+    @property
+    def milliseconds(self) -> int:
+        return round((time.monotonic() - self.began) * 1000)
+
+
+class Turn:
+    """A turn that runs here, under a lease. The context object of the SDK's run."""
+
+    def __init__(
+        self, shop: Workshop, lease: Lease, feed: Feed, *, agent: str, said: str, language: str, model: str | None
+    ) -> None:
+        self._shop, self.lease, self._feed = shop, lease, feed
+        self.agent, self.said, self.language, self.model = agent, said, language, model
+        self.client_tools: Sequence[Mapping[str, Any]] = graph.client_tools(lease.client_tools)
+        self.meter = Meter()
+        self._open = True
+
+    # ---- the draft
+
+    def write(self, text: str) -> None:
+        """Words of the model, as they come: the text sink of every model of this turn."""
+        if not self._open or not text:
+            return
+        if self._feed.draft is None:
+            self._feed.draft = Draft(ids.new("msg"), self.lease.turn, self.agent)
+            if self.meter.first_token_ms is None:
+                self.meter.first_token_ms = self.meter.milliseconds
+        self._feed.grow(wellformed(text))
+
+    def silence(self) -> Draft | None:
+        """No further word of this turn is taken; what it had said so far."""
+        self._open = False
+        draft = self._feed.draft
+        return draft if draft is not None and draft.turn == self.lease.turn else None
+
+    async def closing(self) -> list[Event]:
+        return self._closed("complete")
+
+    def _closed(self, status: str) -> list[Event]:
+        draft = self._feed.draft
+        if draft is None or not draft.length:
+            return []
+        return [MessageFinished(draft.message, draft.turn, draft.agent, draft.text, status)]
+
+    # ---- the run
+
+    async def run(self) -> Outcome | None:
+        """To the end, or to the pause. None: somebody else holds the turn now."""
+        try:
+            async with asyncio.timeout(self._shop.settings.turn_seconds):
+                if self.lease.attempt > 1:
+                    await self._shop.gateway.settle(self)
+                return await self._think()
+        except Fenced:
+            return None
+        except TimeoutError:
+            return await self._fail(TurnTimedOut())
+        except ParleyError as error:
+            return await self._fail(error)
+        except InputGuardrailTripwireTriggered as tripped:
+            return await self._refuse(str(tripped.guardrail_result.output.output_info))
+        except MaxTurnsExceeded:
+            return await self._give_up()
+        except (ModelBehaviorError, UserError) as error:
+            logger.warning("turn %s: the model misbehaved: %s", self.lease.turn, type(error).__name__)
+            return await self._fail(TurnError(str(error)))
+
+    async def _think(self) -> Outcome:
+        shop = self._shop
+        result = await Runner.run(
+            graph.build(self, shop.team, shop.gateway, shop.models),
+            [],  # what was said is in the log already, and the session reads it there
+            context=self,
+            session=LogSession(shop.database, self.lease.conversation, shop.settings.history_items),
+            max_turns=shop.settings.max_steps,
+            hooks=_Hooks(self),
+            run_config=RunConfig(tracing_disabled=True, tool_not_found_behavior="return_error_to_model"),
+        )
+        if result.interruptions:
+            return await self._wait(result.interruptions)
+        return await self._finish("done", self._closed("complete"))
+
+    # ---- how it ends
+
+    async def _finish(self, status: str, closing: Sequence[Event], error: ParleyError | None = None) -> Outcome:
+        ended = await self._ended(status, error)
+        return await self._write(lambda c: turn_rows.finish(c, self.lease, closing, ended, self._shop.owner))
+
+    async def _write(self, work: Any) -> Outcome:
+        publish = lambda out: self._shop.feeds.publish(self.lease.conversation, out.logged)  # noqa: E731
+        outcome: Outcome = await self._shop.database.write(work, publish)
+        return outcome
+
+    async def _ended(self, status: str, error: ParleyError | None) -> TurnFinished:
+        meter = self.meter
+        cost = await pricing.cost_microdollars(
+            meter.model,
+            input_tokens=meter.input_tokens,
+            cached_tokens=meter.cached_tokens,
+            output_tokens=meter.output_tokens,
+        )
+        return TurnFinished(
+            self.lease.turn,
+            status,
+            error.code if error else None,
+            error.aloud if error else None,
+            meter.model,
+            meter.input_tokens,
+            meter.cached_tokens,
+            meter.output_tokens,
+            meter.requests,
+            cost,
+            meter.first_token_ms,
+            meter.milliseconds,
+        )
+
+    async def _fail(self, error: ParleyError) -> Outcome | None:
+        """A typed end: the words so far are kept, marked as what they are."""
+        leaves = error.leaves if isinstance(error, ModelError) else "interrupted"
+        said = self._closed(leaves)
+        status = "interrupted" if said and isinstance(error, ModelError) else "failed"
+        try:
+            return await self._finish(status, said, error)
+        except Fenced:
+            return None
+
+    async def _refuse(self, aloud: str) -> Outcome | None:
+        """A guardrail: the answer is the owner's sentence."""
+        self._feed.draft = None
+        self.write(aloud)
+        error = ParleyError(aloud=aloud)
+        error.code = "guardrail"
+        return await self._finish("done", self._closed("complete"), error)
+
+    async def _give_up(self) -> Outcome | None:
+        """The model kept calling tools: it is told in its own voice, so that the customer is not left with silence."""
+        error = TooManySteps()
+        before = self._closed("complete")
+        said = MessageFinished(ids.new("msg"), self.lease.turn, self.agent, error.aloud)
+        return await self._finish("failed", [*before, said], error)
+
+    # ---- how it pauses
+
+    async def _wait(self, interruptions: Sequence[ToolApprovalItem]) -> Outcome:
+        questions = [self._question(item) for item in interruptions]
+        expires_at = log.now_ms() + round(self._shop.settings.approval_seconds * 1000)
+        before = self._closed("complete")
+        return await self._write(lambda c: approvals.ask(c, self.lease, questions, before, expires_at=expires_at))
+
+    def _question(self, item: ToolApprovalItem) -> Question:
+        name, call = item.name or "", journal.call_id(item.call_id or "")
+        arguments = journal.parse(item.arguments or "{}")
+        client = any(tool["name"] == name for tool in self.client_tools)
+        rule = self._shop.team.rule(name)
+        return Question(
+            Call(
+                self.lease.conversation,
+                self.lease.turn,
+                call,
+                self.agent,
+                name,
+                journal.canonical(arguments),
+                "client" if client else "tool",
+                rule.idempotent,
+                title(rule, arguments, self.language),
+            ),
+            rule.editable,
+        )
+
+    # ---- handoff
+
+    async def hand_over(self, agent: str) -> None:
+        changed = AgentChanged(self.lease.turn, self.agent, agent)
+        before = self._closed("complete")
+        await self._write(lambda c: turn_rows.change_agent(c, self.lease, before, changed))
+        self.agent = agent
+
+
+class _Hooks(RunHooks[Turn]):
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+
+    async def on_llm_end(self, _context: RunContextWrapper[Turn], agent: Agent[Turn], response: ModelResponse) -> None:
+        shop = self._turn._shop
+        name = shop.models.name(self._turn.model or shop.team.agent(agent.name).model)
+        self._turn.meter.add(response, name)
+
+    async def on_handoff(
+        self, _context: RunContextWrapper[Turn], from_agent: Agent[Turn], to_agent: Agent[Turn]
+    ) -> None:
+        await self._turn.hand_over(to_agent.name)

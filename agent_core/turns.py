@@ -1,0 +1,240 @@
+"""The turns that run in this process: started, kept alive by a heartbeat, recovered, and ended with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_core import approvals, log, turn_rows
+from agent_core.errors import Overloaded, ParleyError
+from agent_core.events import MessageAdded
+from agent_core.feed import Draft, Feed
+from agent_core.tables import conversations, events
+from agent_core.turn import Turn, Workshop
+from agent_core.turn_rows import Lease, Outcome
+
+logger = logging.getLogger("parley.turns")
+
+#: The draft is saved this often. A crash costs at most so much text of an answer that is being written anyway anew.
+DRAFT_SECONDS = 0.1
+#: Expired approvals and turns of dead processes are looked for this often.
+SWEEP_SECONDS = 2.0
+#: A turn that is stopped gets this long to let go of its model connection.
+STOP_SECONDS = 5.0
+
+Ended = Callable[[Lease], Awaitable[None]]
+
+
+class Turns:
+    def __init__(self, shop: Workshop, ended: Ended) -> None:
+        self._shop, self._ended = shop, ended
+        self._running: dict[str, tuple[Turn, asyncio.Task[None]]] = {}
+        self._chores: set[asyncio.Task[Any]] = set()
+        self._draining = False
+
+    # ---- admission
+
+    def admit(self) -> None:
+        """Raises Overloaded rather than let every turn suffer."""
+        if self._draining:
+            raise Overloaded("shutting down", retry_after=2)
+        if len(self._running) >= self._shop.settings.max_active_turns:
+            raise Overloaded("too many turns at once", retry_after=3)
+
+    @property
+    def active(self) -> int:
+        return len(self._running)
+
+    # ---- running
+
+    def run(self, lease: Lease) -> None:
+        """Start the task. The feed is held from here on, so that nothing said is missed by those who watch."""
+        task = asyncio.create_task(self._life(lease), name=lease.turn)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    def keep(self, chore: Awaitable[Any]) -> None:
+        """Run beside the turns, and be waited for when the process stops."""
+        task = asyncio.ensure_future(chore)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+        task.add_done_callback(_complain)
+
+    async def _life(self, lease: Lease) -> None:
+        with self._shop.feeds.use(lease.conversation) as feed:
+            following: Lease | None = lease
+            while following is not None:
+                following = await self._one(following, feed)
+
+    async def _one(self, lease: Lease, feed: Feed) -> Lease | None:
+        """One turn; the next one of the conversation, if it waits."""
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            turn = await self._open(lease, feed)
+            self._running[lease.turn] = (turn, task)
+            outcome = await turn.run()
+        except Exception:
+            # Not a state we know: a bug. The turn must end all the same, and the log must tell.
+            logger.exception("turn %s broke", lease.turn)
+            outcome = await self._abandon(lease)
+        finally:
+            self._running.pop(lease.turn, None)
+        if outcome is None:
+            return None
+        await self._ended(lease)
+        return None if self._draining else outcome.lease
+
+    async def _open(self, lease: Lease, feed: Feed) -> Turn:
+        row, said = await self._shop.database.read(lambda connection: _setting(connection, lease))
+        return Turn(
+            self._shop,
+            lease,
+            feed,
+            agent=self._shop.team.agent(row.agent).name,
+            said=said,
+            language=row.language or self._shop.team.language.default,
+            model=row.model,
+        )
+
+    async def _abandon(self, lease: Lease) -> Outcome | None:
+        from agent_core.events import TurnFinished
+
+        error = ParleyError()
+        ended = TurnFinished(lease.turn, "failed", error.code, error.aloud)
+        try:
+            return await self._shop.database.write(
+                lambda c: turn_rows.finish(c, lease, [], ended, self._shop.owner),
+                lambda out: self._shop.feeds.publish(lease.conversation, out.logged),
+            )
+        except ParleyError:
+            logger.exception("turn %s could not be ended; recovery will find it", lease.turn)
+            return None
+
+    # ---- stopping
+
+    def silence(self, conversation: str, turn: str | None = None) -> tuple[Turn, Draft | None] | None:
+        """The running turn of a conversation says no more from now on."""
+        for running, _task in self._running.values():
+            if running.lease.conversation == conversation and turn in (None, running.lease.turn):
+                return running, running.silence()
+        return None
+
+    def cancel(self, turn: str) -> None:
+        """End the task of a turn that was ended in the log. A tool that has begun goes on to its end."""
+        if turn in self._running:
+            self._running[turn][1].cancel()
+
+    # ---- keeping alive
+
+    def start_chores(self) -> None:
+        self.keep(self._every(DRAFT_SECONDS, self._save_drafts))
+        self.keep(self._every(self._shop.settings.lease_seconds / 3, self._beat))
+        self.keep(self._every(SWEEP_SECONDS, self._sweep))
+
+    async def _every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+        while not self._draining:
+            await asyncio.sleep(seconds)
+            try:
+                await chore()
+            except ParleyError as error:
+                logger.warning("%s: %s; tried again in %g s", chore.__name__, error, seconds)
+
+    async def _save_drafts(self) -> None:
+        pieces = []
+        for turn, _task in self._running.values():
+            draft = self._shop.feeds.draft_of(turn.lease.conversation)
+            if draft is not None and draft.length > draft.saved and draft.turn == turn.lease.turn:
+                pieces.append(_piece(turn.lease, draft))
+                draft.saved = draft.length
+        if pieces:
+            await self._shop.database.write(lambda connection: log.save_pieces(connection, pieces))
+
+    async def _beat(self) -> None:
+        if not self._running:
+            return
+        owned = await self._shop.database.write(lambda c: turn_rows.heartbeat(c, self._shop.owner))
+        for turn in [t for t in self._running if t not in owned]:
+            logger.info("turn %s is no longer ours", turn)
+            self._running[turn][0].silence()
+            self.cancel(turn)
+
+    async def _sweep(self) -> None:
+        for row in await self._shop.database.read(approvals.expired):
+            await self._take_up(row.conversation, lambda c, i=row.id: approvals.expire(c, i, self._shop.owner))
+        await self.recover(everything=False)
+
+    # ---- recovery
+
+    async def recover(self, *, everything: bool) -> int:
+        """Take up the turns whose process died; on SQLite, at start, that is every running one."""
+        orphans = await self._shop.database.read(lambda c: turn_rows.orphans(c, everything=everything))
+        taken = 0
+        for conversation, turn in orphans:
+            if turn in self._running:
+                continue
+            adopt = lambda c, x=conversation, t=turn: turn_rows.adopt(  # noqa: E731
+                c, x, t, self._shop.owner, everything=everything
+            )
+            taken += await self._take_up(conversation, adopt)
+        return taken
+
+    async def _take_up(self, conversation: str, work: Callable[[Connection], Outcome | None]) -> bool:
+        outcome = await self._shop.database.write(work, lambda out: self._publish(conversation, out))
+        if outcome is not None and outcome.lease is not None:
+            self.run(outcome.lease)
+        return outcome is not None
+
+    def _publish(self, conversation: str, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            self._shop.feeds.publish(conversation, outcome.logged)
+
+    # ---- ending
+
+    async def aclose(self, grace: float) -> None:
+        """Let running turns finish for `grace` seconds; the rest is left to recovery, at once."""
+        self._draining = True
+        tasks = {task for _turn, task in self._running.values()}
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        chores = list(self._chores)
+        for task in chores:
+            task.cancel()
+        if chores:
+            await asyncio.wait(chores, timeout=STOP_SECONDS)
+        await self._shop.database.write(lambda c: turn_rows.release(c, self._shop.owner))
+
+
+def _piece(lease: Lease, draft: Draft) -> dict[str, Any]:
+    return {
+        "conversation": lease.conversation,
+        "offset": draft.saved,
+        "message": draft.message,
+        "turn": draft.turn,
+        "agent": draft.agent,
+        "text": draft.since(draft.saved),
+        "f": lease.fence,
+    }
+
+
+def _setting(connection: Connection, lease: Lease) -> tuple[Any, str]:
+    """The conversation's row, and what its customer said last."""
+    row = connection.execute(sa.select(conversations).where(conversations.c.id == lease.conversation)).one()
+    query = (
+        sa.select(events.c.body)
+        .where(events.c.conversation == lease.conversation, events.c.type == MessageAdded.type)
+        .order_by(events.c.seq.desc())
+        .limit(1)
+    )
+    body = connection.execute(query).scalar()
+    return row, (log.from_json(MessageAdded.type, body).text if body else "")
+
+
+def _complain(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("a chore broke", exc_info=task.exception())
