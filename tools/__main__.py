@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
+
+import uvicorn
 
 from tools.telecom.database import OtherVersion
 from tools.telecom.server import create_server
@@ -24,11 +27,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     if asked.http:
-        print(f"Cobalt Mobile listens on http://{asked.host}:{asked.port}/mcp", file=sys.stderr, flush=True)
-        server.run("streamable-http", host=asked.host, port=asked.port)
+        app = server.streamable_http_app(host=asked.host)
+        _Listener(uvicorn.Config(app, host=asked.host, port=asked.port, log_level="warning")).run()
     else:
         server.run("stdio")
     return 0
+
+
+class _Listener(uvicorn.Server):
+    """Says where it listens, once it does: with port 0 nobody knows before."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        print(f"Cobalt Mobile listens on http://{host}:{port}/mcp", file=sys.stderr, flush=True)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -37,7 +49,9 @@ def _arguments() -> argparse.ArgumentParser:
     transport.add_argument("--stdio", action="store_true", help="speak MCP over standard input and output")
     transport.add_argument("--http", action="store_true", help="speak MCP over streamable HTTP at /mcp")
     parser.add_argument("--host", default="127.0.0.1", help="address of --http (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8765, help="port of --http (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8765, help="port of --http, 0 for any free one (default: %(default)s)"
+    )
     parser.add_argument("--database", default=DATABASE, help="the SQLite file (default: %(default)s)")
     return parser
 
