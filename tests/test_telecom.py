@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mcp import Client
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
 
+from tools.__main__ import main
 from tools.telecom.database import Database, OtherVersion
 from tools.telecom.knowledge import match_any
 from tools.telecom.server import create_server
@@ -598,6 +600,32 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+async def test_the_conversation_and_the_key_travel_over_stdio_too(tmp_path: Path) -> None:
+    command = ["-m", "tools", "--stdio", "--database", str(tmp_path / "telecom.db")]
+    server = stdio_client(StdioServerParameters(command=sys.executable, args=command, cwd=Path.cwd()))
+    async with asyncio.timeout(30), Client(server) as client:
+        call = Caller(client, tmp_path / "telecom.db")
+        await call("verify_customer", **MIRAS_PROOF)
+        mails = [await call("send_summary_email", **MIRA, subject="s", body="b", key="k1") for _ in range(2)]
+        assert [mail["email_id"] for mail in mails] == ["EM-1", "EM-1"]
+        with pytest.raises(Refused, match="Verify"):
+            await call.elsewhere("conv_other")("get_contact", **MIRA)
+
+
+def test_the_business_needs_nothing_of_the_rest_of_parley() -> None:
+    foreign = {"agents", "openai", "app", "agent_core", "voice", "livekit"}
+    script = f"import sys, tools.__main__; assert not {foreign} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+
+
+def test_the_command_names_a_file_of_another_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "telecom.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    assert main(["--stdio", "--database", str(path)]) == 1
+    assert str(path) in capsys.readouterr().err
 
 
 def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:

@@ -104,3 +104,7 @@ def test_the_conformance_suite_passes_what_a_server_of_tools_has_to(database: Pa
             command = [*peers.command(CONFORMANCE), "server", "--url", url, "--scenario", scenario]
             ran = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=database.parent)
             assert (ran.returncode, ", 0 failed" in ran.stdout) == (0, True), ran.stdout + ran.stderr
+
+
+def test_the_lock_of_the_peers_names_no_registry() -> None:
+    assert '"resolved"' not in (peers.HERE / "package-lock.json").read_text(encoding="utf-8")

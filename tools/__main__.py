@@ -14,7 +14,8 @@ import uvicorn
 from tools.telecom.database import OtherVersion
 from tools.telecom.server import create_server
 
-DATABASE = os.environ.get("PARLEY_TOOLS_DATABASE", "var/telecom.db")
+#: Names the SQLite file where `--database` does not.
+SETTING = "PARLEY_TOOLS_DATABASE"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +53,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=int, default=8765, help="port of --http, 0 for any free one (default: %(default)s)"
     )
-    parser.add_argument("--database", default=DATABASE, help="the SQLite file (default: %(default)s)")
+    database = os.environ.get(SETTING, "var/telecom.db")
+    parser.add_argument("--database", default=database, help=f"the SQLite file (default: ${SETTING}, or %(default)s)")
     return parser
 
 

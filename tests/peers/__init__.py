@@ -22,6 +22,8 @@ import pytest
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
 INSTALLED = MODULES / ".installed"
+#: The conformance suite needs `fs.globSync`.
+OLDEST_NODE = 22
 #: From a warm cache it takes ten seconds; a test that may be the first to need the peers allows as much for itself.
 INSTALL_SECONDS = 240
 
@@ -41,7 +43,11 @@ def node() -> str:
     wheel = _wheel()
     if wheel is not None:
         return str(wheel / "bin" / "node")
-    return shutil.which("node") or _missing("there is no Node on this machine")
+    found = shutil.which("node") or _missing("there is no Node on this machine")
+    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True, timeout=10).stdout
+    if int(version.removeprefix("v").partition(".")[0]) < OLDEST_NODE:
+        _missing(f"Node {version.strip()} is too old")
+    return found
 
 
 def _npm() -> list[str]:

@@ -66,7 +66,7 @@ def _transactions(entry: Row, plan: Row) -> Iterator[Row]:
     rows = sorted(_bookings(entry, plan), key=lambda row: (row["booked_on"], row["kind"]))
     for position, row in enumerate(rows, start=1):
         number = entry["customer_number"]
-        yield row | {"transaction_id": f"{number.replace('C', 'TX')}-{position}", "customer_number": number}
+        yield row | {"transaction_id": f"{number.replace('C', 'TX')}-{position:02d}", "customer_number": number}
 
 
 def _bookings(entry: Row, plan: Row) -> Iterator[Row]:
