@@ -109,6 +109,11 @@ class ToolError(ParleyError):
     code, status = "tool_error", 502
     aloud = "That did not work."
 
+    def __init__(self, message: str = "", *, aloud: str | None = None, outcome_unknown: bool = False) -> None:
+        super().__init__(message, aloud=aloud)
+        #: The call may have been carried out, although no answer came.
+        self.outcome_unknown = outcome_unknown
+
 
 class ToolUnavailable(ToolError):
     code, status = "tool_unavailable", 503
