@@ -12,8 +12,8 @@ from agents import Agent, RunConfig, Runner
 from agents.exceptions import AgentsException
 from pydantic import BaseModel
 
-from agent_core import log, pricing
 from agent_core import events as e
+from agent_core import log, pricing
 from agent_core.errors import ParleyError
 from agent_core.turn import Workshop
 

@@ -107,7 +107,7 @@ class Desk:
 
 
 class Conversations(Protocol):
-    async def start(self, who: Principal, start: Start = Start()) -> str:  # noqa: B008 (frozen)
+    async def start(self, who: Principal, start: Start = Start()) -> str:
         """A new conversation's id; the existing one when `thread` is known for this owner."""
 
     async def say(

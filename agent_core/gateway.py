@@ -132,7 +132,7 @@ class Gateway:
 
     def _validator(self, tool: Tool) -> Any:
         known = self._validators.get(tool.name)
-        if known is None or known[0] is not tool.schema and known[0] != tool.schema:
+        if known is None or (known[0] is not tool.schema and known[0] != tool.schema):
             closed = {**tool.schema, "additionalProperties": False}
             known = (tool.schema, jsonschema.Draft202012Validator(closed))
             self._validators[tool.name] = known

@@ -52,9 +52,7 @@ class Call:
 
 def canonical(arguments: Mapping[str, Any]) -> str:
     """One text for one meaning: sorted keys, no spaces, no NaN. Raises ValueError."""
-    return wellformed(
-        json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    )
+    return wellformed(json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
 
 
 def call_id(given: str) -> str:

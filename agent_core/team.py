@@ -46,7 +46,6 @@ class Server(_Data):
     env: Mapping[str, str] = {}
     url: str | None = None
     headers: Mapping[str, str] = {}
-    connections: int = Field(1, ge=1, le=16)
 
     @model_validator(mode="after")
     def _one_way(self) -> Server:

@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 # The largest definition in the public directories of servers is about 20 KB.
 _BYTES = 64 * 1024
-_DEPTH = 24
+_DEPTH = 64
 # Counted with every reference written out: a few lines of `$ref` can stand for a billion.
 _NODES = 10_000
 

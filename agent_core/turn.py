@@ -265,12 +265,13 @@ class _Hooks(RunHooks[Turn]):
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
 
-    async def on_llm_end(self, _context: RunContextWrapper[Turn], agent: Agent[Turn], response: ModelResponse) -> None:
+    # The SDK calls these with keywords, so the names of the arguments are its own.
+    async def on_llm_end(self, context: RunContextWrapper[Turn], agent: Agent[Turn], response: ModelResponse) -> None:
         shop = self._turn._shop
         name = shop.models.name(self._turn.model or shop.team.agent(agent.name).model)
         self._turn.meter.add(response, name)
 
     async def on_handoff(
-        self, _context: RunContextWrapper[Turn], from_agent: Agent[Turn], to_agent: Agent[Turn]
+        self, context: RunContextWrapper[Turn], from_agent: Agent[Turn], to_agent: Agent[Turn]
     ) -> None:
         await self._turn.hand_over(to_agent.name)

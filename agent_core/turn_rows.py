@@ -136,7 +136,9 @@ def accept(connection: Connection, who: Principal, said: Said, owner: Owner) -> 
         sa.insert(keys), {"conversation": row.id, "key": said.key, "hash": said.hash, "reply": json.dumps(out.reply)}
     )
     if not row.title:
-        connection.execute(sa.update(conversations).where(conversations.c.id == row.id).values(title=wellformed(said.text)[:80]))
+        connection.execute(
+            sa.update(conversations).where(conversations.c.id == row.id).values(title=wellformed(said.text)[:80])
+        )
     return out
 
 

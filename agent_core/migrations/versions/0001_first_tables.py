@@ -140,6 +140,5 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("status IN ('running', 'waiting')"),
         postgresql_where=sa.text("status IN ('running', 'waiting')"),
-        postgresql_where=sa.text("status IN ('running', 'waiting')"),
     )
     op.create_index("turns_open", "turns", ["status", "lease_until"], unique=False)

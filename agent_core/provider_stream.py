@@ -1,0 +1,349 @@
+"""The provider's answer, decoded once: server-sent events to words for the listener and whole items for the Runner.
+
+A reader believes an answer to be complete only when the provider says so. Everything else raises a Fault.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agents import Usage
+from agents.models.fake_id import FAKE_RESPONSES_ID
+from openai.types.responses import (
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+    ResponseOutputText,
+    ResponseReasoningItem,
+)
+from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
+
+from agent_core import ids
+from agent_core.provider_faults import broken, of_event, unfinished
+
+OutputItem = ResponseOutputMessage | ResponseFunctionToolCall | ResponseReasoningItem
+
+#: One event is held whole. The last one of a Responses stream repeats the answer, the instructions and the tools.
+EVENT_BYTES = 16 * 1024 * 1024
+#: Beyond it nobody reads a call's arguments: the rest is dropped, and the tool gateway answers what is left as too large.
+ARGUMENT_CHARACTERS = 128 * 1024
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class EventDecoder:
+    """Bytes as they come to (event name, data). A block of comments alone gives (b"", b""): a sign of life."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._held, self._tail, self._carriage = 0, b"", False
+
+    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        if self._carriage or b"\r" in data:
+            data = self._unix(data)
+        if b"\n\n" not in self._tail + data:
+            self._hold(data)
+            return []
+        *blocks, rest = b"".join((*self._pieces, data)).split(b"\n\n")
+        self._pieces, self._held, self._tail = [], 0, b""
+        self._hold(rest)
+        return [_fields(block) for block in blocks if block]
+
+    def _hold(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._held += len(data)
+        self._tail = data[-1:] or self._tail
+        if self._held > EVENT_BYTES:
+            raise ValueError("an event of the stream is too large")
+
+    def _unix(self, data: bytes) -> bytes:
+        """LF for CRLF and CR; a CR at the end waits for what follows it."""
+        data = b"\r" + data if self._carriage else data
+        self._carriage = data.endswith(b"\r")
+        return data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _fields(block: bytes) -> tuple[bytes, bytes]:
+    name, data = b"", []
+    for line in block.split(b"\n"):
+        if line.startswith(b"data:"):
+            data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+        elif line.startswith(b"event:"):
+            name = line[6:].strip()
+    return name, data[0] if len(data) == 1 else b"\n".join(data)
+
+
+class Spoken:
+    """The words of an answer on their way out. Halves of a character that a provider tore apart are joined again."""
+
+    def __init__(self) -> None:
+        self._new: list[str] = []
+        self._taken: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._new or self._taken)
+
+    @property
+    def text(self) -> str:
+        return "".join(self._taken)
+
+    def add(self, text: str) -> None:
+        self._new.append(text)
+
+    def take(self, *, last: bool = False) -> str:
+        """What is new since the last time."""
+        text = "".join(self._new)
+        self._new.clear()
+        if not text.isascii() and _SURROGATE.search(text):
+            text = self._mended(text, last)
+        if text:
+            self._taken.append(text)
+        return text
+
+    def _mended(self, text: str, last: bool) -> str:
+        if not last and "\ud800" <= text[-1] <= "\udbff":
+            self._new.append(text[-1])
+            text = text[:-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class Reader(Protocol):
+    """`begun`: a word or a call was seen; `complete`: the provider said it is whole; `over`: nothing more is due."""
+
+    begun: bool
+    complete: bool
+    over: bool
+    spoken: Spoken
+    response_id: str | None
+
+    def take(self, name: bytes, data: bytes) -> None:
+        """Raises Fault; ValueError, LookupError, TypeError or AttributeError when the provider talks nonsense."""
+
+    def output(self, taken: set[str]) -> list[OutputItem]:
+        """The whole items; a call gets an id of its own when it has none, or one of the ids `taken` before."""
+
+    def usage(self) -> Usage: ...
+
+
+# ---- Responses
+
+_DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
+#: All else repeats what these say. Most of it is not even parsed: `created` alone echoes instructions and tools.
+_READ = frozenset(
+    {
+        *(name.encode() for name in _DELTAS),
+        b"response.function_call_arguments.delta",
+        b"response.output_item.done",
+        b"response.completed",
+        b"response.incomplete",
+        b"response.failed",
+        b"error",
+        b"response.error",
+    }
+)
+
+
+class ResponsesReader:
+    def __init__(self) -> None:
+        self.begun = self.complete = self.over = False
+        self.spoken = Spoken()
+        self.response_id: str | None = None
+        self._place: Any = None
+        self._items: list[Mapping[str, Any]] = []
+        self._usage: Mapping[str, Any] = {}
+
+    def take(self, name: bytes, data: bytes) -> None:
+        if name and name not in _READ:
+            return
+        event = json.loads(data)
+        kind = event["type"]
+        if kind in _DELTAS:
+            self._speak(event["delta"], event.get("output_index"))
+        elif kind == "response.function_call_arguments.delta":
+            self.begun = True
+        elif kind == "response.output_item.done":
+            self._items.append(event["item"])
+        else:
+            self._end(kind, event)
+
+    def _speak(self, text: str, place: Any) -> None:
+        if self.spoken and place != self._place:
+            self.spoken.add("\n\n")  # a remark before the answer is a message of its own
+        self._place, self.begun = place, True
+        self.spoken.add(text)
+
+    def _end(self, kind: str, event: Mapping[str, Any]) -> None:
+        match kind:
+            case "response.completed":
+                self._complete(event["response"])
+            case "response.incomplete":
+                raise unfinished((event["response"].get("incomplete_details") or {}).get("reason"))
+            case "response.failed":
+                raise of_event(event["response"].get("error"), begun=self.begun)
+            case "error" | "response.error":
+                raise of_event(event.get("error") or {**event, "type": ""}, begun=self.begun)
+
+    def _complete(self, response: Mapping[str, Any]) -> None:
+        if response.get("status", "completed") != "completed":
+            raise unfinished(response["status"])
+        self._items = response.get("output") or self._items
+        self._usage, self.response_id = response.get("usage") or {}, response.get("id")
+        if not self.spoken:  # a server that does not stream its words
+            self.spoken.add("\n\n".join(_text(item) for item in self._items if item["type"] == "message"))
+        self.complete = self.over = True
+
+    def output(self, taken: set[str]) -> list[OutputItem]:
+        calls = _Calls(taken)
+        made = [_item(item, calls) for item in self._items]
+        return [item for item in made if item is not None]
+
+    def usage(self) -> Usage:
+        return _usage(self._usage, "input", "output")
+
+
+def _item(item: Mapping[str, Any], calls: _Calls) -> OutputItem | None:
+    match item["type"]:
+        case "message":
+            return _message(_text(item), id=item.get("id") or FAKE_RESPONSES_ID, phase=item.get("phase"))
+        case "function_call":
+            return calls.call(item.get("call_id"), item["name"], item["arguments"], id=item.get("id"))
+        case "reasoning":
+            return ResponseReasoningItem.model_validate(item)
+    return None  # of hosted tools, which are not offered
+
+
+def _text(item: Mapping[str, Any]) -> str:
+    return "".join(part.get("text") or part.get("refusal") or "" for part in item["content"])
+
+
+def _message(text: str, *, id: str, phase: str | None = None) -> ResponseOutputMessage:
+    content: list[Any] = [ResponseOutputText(text=text, type="output_text", annotations=[])]
+    said: dict[str, Any] = {"phase": phase} if phase else {}
+    return ResponseOutputMessage(id=id, content=content, role="assistant", status="completed", type="message", **said)
+
+
+class _Calls:
+    """Ids that stay unique: some servers count from call_0 in every answer, some give none."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self._taken, self._here = taken, set[str]()
+
+    def call(self, call: str | None, name: str, arguments: str, **item: Any) -> ResponseFunctionToolCall | None:
+        """None for an id that this answer has used already: the first one counts."""
+        if call and call in self._here:
+            return None
+        if call:
+            self._here.add(call)
+        unique = call if call and call not in self._taken else ids.new("call")
+        given = {key: value for key, value in item.items() if value}
+        return ResponseFunctionToolCall(
+            arguments=arguments[:ARGUMENT_CHARACTERS], call_id=unique, name=name, type="function_call", **given
+        )
+
+
+def _usage(told: Mapping[str, Any], read: str, written: str) -> Usage:
+    """Tokens, whatever a provider left out."""
+    read_details = told.get(f"{read}_tokens_details") or {}
+    written_details = told.get(f"{written}_tokens_details") or {}
+    into, out = told.get(f"{read}_tokens") or 0, told.get(f"{written}_tokens") or 0
+    return Usage(
+        requests=1,
+        input_tokens=into,
+        input_tokens_details=InputTokensDetails(
+            cached_tokens=read_details.get("cached_tokens") or 0,
+            cache_write_tokens=read_details.get("cache_write_tokens") or 0,
+        ),
+        output_tokens=out,
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=written_details.get("reasoning_tokens") or 0),
+        total_tokens=told.get("total_tokens") or into + out,
+    )
+
+
+# ---- Chat Completions
+
+
+@dataclass(eq=False)
+class _ChatCall:
+    id: str
+    name: str
+    arguments: list[str]
+
+
+class ChatReader:
+    def __init__(self) -> None:
+        self.begun = self.complete = self.over = False
+        self.spoken = Spoken()
+        self.response_id: str | None = None
+        self._calls: list[_ChatCall] = []
+        self._at: dict[int, _ChatCall] = {}
+        self._usage: Mapping[str, Any] = {}
+
+    def take(self, _name: bytes, data: bytes) -> None:
+        if data == b"[DONE]":
+            self._done()
+            return
+        chunk = json.loads(data)
+        if chunk.get("error"):
+            raise of_event(_mapping(chunk["error"]), begun=self.begun)
+        if choices := chunk.get("choices"):
+            self._choice(choices[0])
+        if chunk.get("usage"):
+            self._usage, self.response_id = chunk["usage"], chunk.get("id")
+
+    def _choice(self, choice: Mapping[str, Any]) -> None:
+        delta = choice.get("delta") or {}
+        if text := delta.get("content") or delta.get("refusal"):
+            self.begun = True
+            self.spoken.add(_string(text))
+        for part in delta.get("tool_calls") or ():
+            self.begun = True
+            self._call(part)
+        if reason := choice.get("finish_reason"):
+            if reason not in ("stop", "tool_calls"):
+                raise unfinished(reason)
+            self.complete = True
+
+    def _call(self, part: Mapping[str, Any]) -> None:
+        told = part.get("function") or {}
+        call = self._open(part.get("index"), part.get("id") or "", told.get("name") or "")
+        arguments = told.get("arguments") or ""
+        call.arguments.append(arguments if isinstance(arguments, str) else json.dumps(arguments))
+
+    def _open(self, index: int | None, call_id: str, name: str) -> _ChatCall:
+        """The call that this part belongs to. Not every server counts them, so a new id with a name begins one too."""
+        known = self._at.get(index) if index is not None else (self._calls[-1] if self._calls else None)
+        begins = bool(name) and (call_id != known.id if known and call_id else index is None)
+        if known is not None and not begins:
+            return known
+        opened = _ChatCall(call_id, name, [])
+        self._calls.append(opened)
+        if index is not None:
+            self._at[index] = opened
+        return opened
+
+    def _done(self) -> None:
+        if not self.complete:
+            raise broken("the stream was called done without a finish_reason", begun=self.begun)
+        self.over = True
+
+    def output(self, taken: set[str]) -> list[OutputItem]:
+        calls = _Calls(taken)
+        made = [calls.call(call.id, call.name, "".join(call.arguments)) for call in self._calls]
+        whole: list[OutputItem] = [call for call in made if call is not None]
+        return [_message(self.spoken.text, id=FAKE_RESPONSES_ID), *whole] if self.spoken or not whole else whole
+
+    def usage(self) -> Usage:
+        return _usage(self._usage, "prompt", "completion")
+
+
+def _string(text: Any) -> str:
+    if not isinstance(text, str):
+        raise TypeError("text is not a string")
+    return text
+
+
+def _mapping(error: Any) -> Mapping[str, Any]:
+    return error if isinstance(error, Mapping) else {"message": str(error)}
