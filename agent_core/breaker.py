@@ -47,6 +47,11 @@ class Breaker:
         """Open or half open: it has not worked since it was shut."""
         return self._opened is not None
 
+    @property
+    def resting(self) -> bool:
+        """Nobody may try now. Once the cooldown is over it is no longer resting, or no probe would ever come."""
+        return self._opened is not None and self._clock() < self._opened + self._cooldown
+
     def check(self) -> None:
         """Raises BreakerOpen unless this caller may try."""
         if self._opened is None:
