@@ -96,7 +96,7 @@ def acknowledge(connection: Connection, who: Principal, conversation: str, id_: 
     if row.acknowledged_at is not None:
         return Outcome([], {}, replayed=True)
     _set(connection, id_, version, acknowledged_at=log.now_ms())
-    return Outcome(log.append(connection, conversation, [DeliverableAcknowledged(id_, version)]), {})
+    return Outcome(log.append(connection, conversation, [DeliverableAcknowledged(id_, version, row.kind)]), {})
 
 
 def decide(
@@ -126,14 +126,13 @@ def decide(
     if row.expires_at is not None and row.expires_at <= log.now_ms():
         raise Conflict("expired", aloud="This is no longer valid. Ask for a new one, it takes a moment.")
     _set(connection, id_, version, status=decision, answer=stored)
-    return _follow_up(connection, conversation, id_, version, decision, answer, note, owner)
+    return _follow_up(connection, conversation, row, decision, answer, note, owner)
 
 
 def _follow_up(
     connection: Connection,
     conversation: str,
-    id_: str,
-    version: int,
+    decided_on: Row[Any],
     decision: str,
     answer: Mapping[str, Any] | None,
     note: str,
@@ -147,7 +146,8 @@ def _follow_up(
         before = turn_rows.withdraw_waiting(connection, row)
         turn = ids.new("turn")
         lease, started = turn_rows.add_turn(connection, conversation, turn, row.agent, owner)
-    decided = DeliverableDecided(id_, version, decision, dict(answer) if answer is not None else None, turn, note)
+    said = dict(answer) if answer is not None else None
+    decided = DeliverableDecided(decided_on.id, decided_on.version, decision, said, turn, note, decided_on.kind)
     logged = log.append(connection, conversation, [*before, decided, *started])
     return Outcome(logged, {"turn": turn, "cursor": str(row.head + len(before))}, lease)
 

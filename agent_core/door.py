@@ -192,6 +192,9 @@ class Conversations(Protocol):
     ) -> None:
         """Developers only: go on with another agent or model."""
 
+    async def export(self, who: Principal, conversation: str) -> dict[str, Any]:
+        """Everything held of a conversation, as JSON."""
+
     async def erase(self, who: Principal, conversation: str) -> None:
         """Every row of it is gone, and the pages it stood on are overwritten."""
 

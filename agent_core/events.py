@@ -141,6 +141,7 @@ class DeliverableAcknowledged:
     type: ClassVar[str] = "deliverable.acknowledged"
     deliverable: str
     version: int
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ class DeliverableDecided:
     answer: dict[str, Any] | None = None
     turn: str | None = None  # the follow-up turn
     note: str = ""  # what the model reads of it
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

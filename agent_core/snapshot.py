@@ -3,7 +3,8 @@
 Shape (all JSON):
     conversation, version (cursor), site, team, agent, mode, model, language, forked_from
     items     what a screen shows, in order, each with `kind`:
-                message      id, role user|operator|agent, text, status, turn, at, agent?, author?, mode?, heard?, rating?
+                message      id, role user|operator|agent, text, status, turn, at, agent?, author?, mode?, client_message_id?,
+                             heard?, rating?
                 tool         id, tool, title, arguments, status running|ok|error|..., output, milliseconds, turn, at
                 deliverable  id, version, type, payload, status shown|accepted|..., answers, expires_at, versions, turn, at
                 interrupt    id, reason, tool, title, arguments, editable, expires_at, status open|approved|..., turn, call, at
@@ -92,6 +93,7 @@ def _apply(s: Snapshot, logged: e.Logged) -> None:
         case e.MessageAdded():
             _add(s, "message", at, id=event.message, role=event.role, text=event.text, status="complete")
             _also(s, turn=event.turn, author=event.author, mode=None if event.mode == "text" else event.mode)
+            _also(s, client_message_id=event.client_message_id)
         case e.TurnStarted():
             s["turn"] = {"id": event.turn, "status": "running"}
         case e.TurnResumed():
