@@ -32,10 +32,15 @@ def test_a_transcript_is_read_line_by_line_and_comments_are_left_out() -> None:
 
 def test_a_transcript_falls_into_what_is_done_and_what_is_expected_of_it() -> None:
     first, second = steps(parse(EXAMPLE))
-    assert first.act.text.startswith("I lost")
+    assert first.acts[0].text.startswith("I lost")
     assert [e.kind for e in first.expected] == ["tool", "hand", "agent", "any"]
-    assert second.act.text == "/approve"
+    assert second.acts[0].text == "/approve"
     assert [e.text for e in second.expected] == ["stopped"]
+
+
+def test_a_stop_belongs_to_what_it_stops() -> None:
+    (step,) = steps(parse('you > Tell me all\nyou > /stop after "We open"\nagent > We open...\nends > stopped\n'))
+    assert [act.text for act in step.acts] == ["Tell me all", '/stop after "We open"']
 
 
 @pytest.mark.parametrize(

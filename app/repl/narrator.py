@@ -144,7 +144,7 @@ def _ran(call: _Call) -> list[Told]:
     if call.called.kind == "deliverable" and call.finished.status == "ok":
         return []  # its card says it
     text = f"{_asked(call.called.tool, call.arguments)} = {call.finished.status}"
-    return [Line("tool", text, f"{text} {compact(call.finished.output)}")]
+    return [Line("tool", text, f"{text} {compact(call.finished.output)}", took=call.finished.milliseconds)]
 
 
 def _ending(event: e.TurnFinished) -> list[Told]:

@@ -36,12 +36,16 @@ class BadTranscript(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`more` is what an expectation may name besides (the output of a tool); `place` is the line in the file."""
+    """`more` is what an expectation may name besides (the output of a tool); `place` is the line in the file.
+
+    `took`: milliseconds, for a screen; no part of the transcript.
+    """
 
     kind: str
     text: str
     more: str = ""
     place: int = 0
+    took: int | None = None
 
     def __str__(self) -> str:
         if self.kind == "any":
@@ -53,9 +57,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something done, and what is expected of it."""
+    """Something done, and what is expected of it. A `/stop` is done while what was said before it still runs."""
 
-    act: Line
+    acts: tuple[Line, ...]
     expected: tuple[Line, ...]
 
 
@@ -98,12 +102,14 @@ def steps(lines: Sequence[Line]) -> list[Step]:
     """Raises BadTranscript when something is expected before anything was done."""
     out: list[Step] = []
     for line in lines:
-        if line.kind in ACTORS:
-            out.append(Step(line, ()))
+        if line.kind in ACTORS and out and not out[-1].expected and line.text.startswith("/stop"):
+            out[-1] = Step((*out[-1].acts, line), ())
+        elif line.kind in ACTORS:
+            out.append(Step((line,), ()))
         elif not out:
             raise BadTranscript(f"line {line.place}: nothing was said before it")
         else:
-            out[-1] = Step(out[-1].act, (*out[-1].expected, line))
+            out[-1] = Step(out[-1].acts, (*out[-1].expected, line))
     return out
 
 
