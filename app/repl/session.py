@@ -43,6 +43,7 @@ class Session:
         self.door, self.who, self.conversation, self.mine = door, who, conversation, mine
         self.snapshot = empty(conversation)
         self.ended: dict[str, TurnFinished] = {}
+        self.ended_here: list[TurnFinished] = []
         self.client_tools: list[ClientTool] = []
         self.draft = ""
         self._sinks, self._narrator = sinks, Narrator()
@@ -72,6 +73,8 @@ class Session:
             async with contextlib.aclosing(self.door.watch(self.who, self.conversation, after)) as watched:  # type: ignore[type-var]
                 async for item in watched:
                     told = self._fold(item)
+                    if isinstance(item, Logged) and isinstance(item.event, TurnFinished):
+                        self.ended_here.append(item.event)
                     for sink in self._sinks:
                         sink.shown(item, told)
                     self._change.set()
@@ -100,7 +103,7 @@ class Session:
     async def settled(self, turn: str | None, cursor: Cursor) -> None:
         """The turn is over or waits for somebody; without a turn: what was done at `cursor` has arrived."""
         if turn is None:
-            await self.until(lambda: Cursor.parse(self.snapshot["version"]).seq > cursor.seq)
+            await self.until(lambda: self.seq > cursor.seq)
         else:
             await self.until(lambda: turn in self.ended or self._waits(turn))
 
@@ -109,6 +112,11 @@ class Session:
         waiting = active is not None and active["id"] == turn and active["status"] == "waiting"
         # Between the last decision and the turn's going on there is a moment with nothing left to decide.
         return waiting and bool(self.snapshot["open"] or self.open_calls)
+
+    @property
+    def seq(self) -> int:
+        """Of the newest event that arrived."""
+        return Cursor.parse(self.snapshot["version"]).seq
 
     @property
     def running(self) -> bool:

@@ -102,8 +102,8 @@ def steps(lines: Sequence[Line]) -> list[Step]:
     """Raises BadTranscript when something is expected before anything was done."""
     out: list[Step] = []
     for line in lines:
-        if line.kind in ACTORS and out and not out[-1].expected and line.text.startswith("/stop"):
-            out[-1] = Step((*out[-1].acts, line), ())
+        if line.kind in ACTORS and out and line.text.startswith("/stop"):
+            out[-1] = Step((*out[-1].acts, line), out[-1].expected)
         elif line.kind in ACTORS:
             out.append(Step((line,), ()))
         elif not out:

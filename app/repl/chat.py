@@ -1,0 +1,122 @@
+"""A developer at the door: carries out what is typed, in one conversation at a time."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from agent_core.door import Conversations, Principal, Start
+from agent_core.errors import Conflict, NotFound, ParleyError
+from agent_core.events import TurnFinished
+from app.repl import exit_codes
+from app.repl.record import Recorder
+from app.repl.session import Session, Sink
+from app.repl.transcript import Line
+
+#: How many conversations are looked through for the one to continue, and for whose a conversation is.
+LISTED = 500
+
+
+class Printer(Sink, Protocol):
+    def write(self, text: str) -> None:
+        """Something of the REPL's own: the answer to a command."""
+
+
+class Quit(Exception):
+    """The developer leaves."""
+
+
+class Chat:
+    """Commands (commands.py) and loops (loop.py) work on one of these."""
+
+    session: Session
+
+    def __init__(
+        self,
+        door: Conversations,
+        who: Principal,
+        printer: Printer,
+        *,
+        sinks: Sequence[Sink] = (),
+        start: Start = Start(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.door, self.who, self.printer, self.start = door, who, printer, start
+        self.operator = Principal("operator", f"operator:{getpass.getuser()}", who.site, getpass.getuser())
+        self.recorder: Recorder | None = None
+        self._sinks: list[Sink] = [printer, *sinks]
+        self._worst = exit_codes.OK
+
+    # ---- which conversation
+
+    async def new(self) -> None:
+        await self._go_to(await self.door.start(self.who, self.start), mine=True, silent=True)
+
+    async def resume(self, conversation: str) -> None:
+        """Raises NotFound. What somebody else owns is opened for reading."""
+        await self._go_to(conversation, mine=await self._is_mine(conversation), silent=False)
+
+    async def resume_last(self) -> None:
+        mine = [s for s in await self.door.list(self.who, LISTED) if s.owner == self.who.subject]
+        if not mine:
+            raise NotFound(aloud="There is no conversation of yours to continue.")
+        await self._go_to(mine[0].conversation, mine=True, silent=False)
+
+    async def fork(self, conversation: str, at: int | None = None) -> None:
+        copy = await self.door.fork(self.who, conversation, at)
+        await self._go_to(copy, mine=True, silent=False)
+
+    async def _is_mine(self, conversation: str) -> bool:
+        listed = await self.door.list(self.who, LISTED)
+        return any(s.conversation == conversation and s.owner == self.who.subject for s in listed)
+
+    async def _go_to(self, conversation: str, *, mine: bool, silent: bool) -> None:
+        session = Session(self.door, self.who, conversation, self._sinks, mine=mine)
+        await session.open(silent=silent)
+        await self.aclose()
+        self.session = session
+        if not mine:
+            self.printer.write("a customer's conversation: read-only; /fork makes a copy of your own")
+
+    async def aclose(self) -> None:
+        if hasattr(self, "session"):
+            self._worst = self.turn_code()
+            await self.session.aclose()
+
+    async def stop(self) -> None:
+        """As Ctrl-C does: the transcript keeps after which words."""
+        words = " ".join(self.session.draft.split()[-4:]).replace('"', "")
+        self.session.typed(Line("you", f'/stop after "{words}"' if words else "/stop"))
+        await self.session.stop()
+
+    # ---- recording
+
+    def record(self, path: Path | None) -> None:
+        """Begin, or with None end. Raises Conflict when the file can't be written."""
+        if self.recorder is not None:
+            self._sinks.remove(self.recorder)
+            self.recorder.close()
+            self.recorder = None
+        if path is not None:
+            try:
+                self.recorder = Recorder(path)
+            except OSError as error:
+                raise Conflict(aloud=f"{path} can't be written: {error.strerror}") from None
+            self._sinks.append(self.recorder)
+
+    # ---- how it went
+
+    def turn_code(self) -> int:
+        """Of the exit codes of all turns that ended here, the first bad one."""
+        codes = (exit_codes.of_turn(ended) for ended in self._ended_here())
+        return self._worst or next((code for code in codes if code), exit_codes.OK)
+
+    def _ended_here(self) -> list[TurnFinished]:
+        return self.session.ended_here if hasattr(self, "session") else []
+
+
+def spoken(error: ParleyError) -> str:
+    """What the developer reads: what may be said aloud, and what was meant by it."""
+    text = str(error)
+    return error.aloud if error.aloud in text or not text else f"{error.aloud} ({text})"
