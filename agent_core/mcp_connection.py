@@ -58,7 +58,7 @@ class ServerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a server is. `withheld` maps a tool of it to the reason why nobody is offered it."""
+    """How a server is. `last_error` outlives the recovery; `withheld` maps a tool to the reason why nobody gets it."""
 
     state: State
     since: datetime
@@ -105,6 +105,10 @@ class Connection:
         self._log = logger.getChild(config.name)
 
     @property
+    def ready(self) -> bool:
+        return self._state == "ready"
+
+    @property
     def health(self) -> Health:
         return Health(
             self._state,
@@ -112,7 +116,7 @@ class Connection:
             self._last_error,
             max(self._lives - 1, 0),
             self._retry_at,
-            tuple(d.name for d in self.definitions) if self._state == "ready" else (),
+            tuple(d.name for d in self.definitions) if self.ready else (),
             dict(self._withheld),
         )
 
@@ -149,6 +153,8 @@ class Connection:
                     self._scope.deadline = math.inf
                     self._begin(client)
                     await self._stay(client)
+                    # Taking leave of a server that stands still must not last.
+                    self._scope.deadline = anyio.current_time() + LEAVE_SECONDS
         except Exception as error:
             self._ended = self._ended or _words(error)
         finally:
@@ -173,7 +179,6 @@ class Connection:
     def _begin(self, client: Client) -> None:
         self._client = client
         self._lives += 1
-        self._last_error = None
         self._enter("ready")
 
     async def _stay(self, client: Client) -> None:

@@ -70,10 +70,7 @@ class ToolServers:
 
     def tools(self) -> list[ToolDefinition]:
         """The tools of the servers that are ready, in the order of the configuration and of each server's list."""
-        named = self._named()
-        return [
-            definition for definition in named.values() if self._connections[definition.server].health.state == "ready"
-        ]
+        return [definition for definition in self._named().values() if self._connections[definition.server].ready]
 
     def health(self) -> dict[str, Health]:
         return {name: connection.health for name, connection in self._connections.items()}
@@ -105,7 +102,7 @@ class ToolServers:
         return {d.name: d for d in taken if often[d.name] == 1}
 
     def _missing(self, tool: str) -> ToolError:
-        if any(connection.health.state != "ready" for connection in self._connections.values()):
+        if not all(connection.ready for connection in self._connections.values()):
             return ToolUnavailable(f"No server that is ready has a tool {tool[:80]!r}.")
         return ToolError(f"There is no tool {tool[:80]!r}.")
 
@@ -117,4 +114,5 @@ class ToolServers:
         if now != self._seen:
             self._seen = now
             if self._on_change is not None:
-                self._on_change()
+                # Not in the task that looks after the connection: an error of the listener must not end it.
+                asyncio.get_running_loop().call_soon(self._on_change)

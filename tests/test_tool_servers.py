@@ -262,12 +262,25 @@ async def test_a_reply_that_comes_too_late_is_nobody_elses(tools: Tools) -> None
 
 @in_a_child
 async def test_a_child_that_stands_still_is_ended_and_started_again(tools: Tools) -> None:
-    pid = int((await tools.call("pid")).text)
+    frozen = os.pidfd_open(int((await tools.call("pid")).text))
     with pytest.raises(ToolTimedOut):
         await tools.call("freeze", timeout=0.3)
-    await tools.until(lambda: tools.servers.health()["child"].restarts == 1)
-    assert int((await tools.call("pid")).text) != pid
-    assert not _alive(pid)
+    await _ended(frozen)
+    assert (await tools.call("echo", text="back", timeout=5)).text == "back"
+    assert tools.servers.health()["child"].restarts == 1
+
+
+async def test_a_server_over_http_that_stands_still_is_down_until_it_is_replaced(web: Web) -> None:
+    async with running(web.config, HERE) as tools:
+        await tools.until_ready("web")
+        with pytest.raises(ToolTimedOut):
+            await tools.call("web__freeze", timeout=0.3)
+        await tools.until(lambda: tools.servers.health()["web"].state != "ready")
+        assert (await tools.call("here__echo", text="still here")).text == "still here"
+        await web.kill()
+        await web.start()
+        await tools.until_ready("web")
+        assert (await tools.call("web__echo", text="back")).text == "back"
 
 
 @on_every_transport
@@ -468,11 +481,10 @@ async def test_a_child_sees_only_the_environment_that_it_was_given(monkeypatch: 
 
 async def test_closing_leaves_neither_the_child_nor_what_it_started() -> None:
     async with running(CHILD) as tools:
-        child, grandchild = int((await tools.call("pid")).text), int((await tools.call("spawn")).text)
-        assert _alive(child)
-        assert _alive(grandchild)
-    assert not _alive(child)
-    assert not _alive(grandchild)
+        child = os.pidfd_open(int((await tools.call("pid")).text))
+        grandchild = os.pidfd_open(int((await tools.call("spawn")).text))
+    await _ended(child)
+    await _ended(grandchild)
 
 
 async def test_closing_in_the_middle_of_everything_is_prompt(web: Web) -> None:
@@ -488,12 +500,17 @@ async def test_closing_in_the_middle_of_everything_is_prompt(web: Web) -> None:
         assert all(isinstance(end, ToolUnavailable) for end in ends)
 
 
-def _alive(pid: int) -> bool:
-    """A zombie that its new parent has not yet reaped is not alive."""
+async def _ended(process: int) -> None:
+    """Until the process of this descriptor has ended, reaped or not."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(process, ended.set)
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+        async with asyncio.timeout(5):
+            await ended.wait()
+    finally:
+        loop.remove_reader(process)
+        os.close(process)
 
 
 async def _longest_stall(task: asyncio.Task[ToolResult]) -> float:
