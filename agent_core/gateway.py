@@ -95,12 +95,12 @@ class Gateway:
     def offered(self, names: Sequence[str], deliverables: Sequence[str]) -> list[Tool]:
         """The tools of these names that can be called now; what is out of order is not offered at all."""
         defined = {d.name: d for d in self._servers.tools()}
-        tools = [self._tool(defined[name]) for name in names if name in defined and not self._open(name)]
+        tools = [self._tool(defined[name]) for name in names if name in defined and not self._resting(name)]
         return [*tools, *(self._show_tool(self._deliverables[name]) for name in deliverables)]
 
     def missing(self, names: Sequence[str]) -> list[str]:
         defined = {d.name for d in self._servers.tools()}
-        return [name for name in names if name not in defined or self._open(name)]
+        return [name for name in names if name not in defined or self._resting(name)]
 
     def _tool(self, definition: ToolDefinition) -> Tool:
         return Tool(definition.name, definition.description, definition.schema, self._team.rule(definition.name))
@@ -114,9 +114,9 @@ class Gateway:
             return self._show_tool(self._deliverables[name])
         return next((self._tool(d) for d in self._servers.tools() if d.name == name), None)
 
-    def _open(self, name: str) -> bool:
+    def _resting(self, name: str) -> bool:
         breaker = self._breakers.get(name)
-        return breaker is not None and breaker.is_open
+        return breaker is not None and breaker.resting
 
     # ---- before a call
 
@@ -223,12 +223,12 @@ class Gateway:
             return Result("error", f"{tool.name} is out of order at the moment. Do not offer it; go on without it.")
         try:
             result = await self._execute(tool, call, arguments)
-        except ToolTimedOut:
+        except (ToolTimedOut, TimeoutError):
             breaker.failed()
             return self._lost(call, "timeout", f"No answer within {tool.rule.timeout:g} seconds.")
         except ToolUnavailable as error:
             breaker.failed()
-            lost = getattr(error, "outcome_unknown", False)
+            lost = error.outcome_unknown
             return self._lost(call, "unknown", str(error)) if lost else Result("error", str(error))
         except ToolError as error:
             breaker.succeeded()

@@ -15,7 +15,6 @@ from agents import (
     InputGuardrail,
     ModelSettings,
     RunContextWrapper,
-    handoff,
 )
 from agents.tool_context import ToolContext
 
@@ -27,6 +26,7 @@ from agent_core.team import Guardrail, Team
 if TYPE_CHECKING:
     from agent_core.turn import Turn
 
+NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 LANGUAGES = {
     "en": "English",
     "de": "German",
@@ -42,7 +42,7 @@ LANGUAGES = {
 
 
 def build(turn: Turn, team: Team, gateway: Gateway, models: Models) -> Agent[Turn]:
-    """The agent that has the floor, with those it can hand over to behind it."""
+    """The agent that has the floor. Those it can hand over to are built when it does: most turns need one agent."""
     return _Graph(turn, team, gateway, models).agent(turn.agent)
 
 
@@ -52,20 +52,33 @@ class _Graph:
         self._built: dict[str, Agent[Turn]] = {}
 
     def agent(self, name: str) -> Agent[Turn]:
-        if name in self._built:
-            return self._built[name]
-        data = self._team.agent(name)
-        built = self._built[name] = Agent(
+        if name not in self._built:
+            self._built[name] = self._build(self._team.agent(name))
+        return self._built[name]
+
+    def _build(self, data: AgentData) -> Agent[Turn]:
+        return Agent(
             name=data.name,
             handoff_description=data.description,
             instructions=self._instructions(data),
             model=self._models.model(self._turn.model or data.model, self._turn.write),
             model_settings=ModelSettings(temperature=data.temperature),
             tools=[*self._tools(data), *self._client_tools()],
+            handoffs=[self._handoff(self._team.agent(target)) for target in data.handoffs],
             input_guardrails=[_guardrail(g) for g in data.guardrails],
         )
-        built.handoffs = [_handoff(self.agent(target), self._team.agent(target)) for target in data.handoffs]
-        return built
+
+    def _handoff(self, data: AgentData) -> Handoff[Turn, Agent[Turn]]:
+        async def hand_over(_context: RunContextWrapper[Turn], _arguments: str) -> Agent[Turn]:
+            return self.agent(data.name)
+
+        return Handoff(
+            tool_name=f"transfer_to_{data.name}",
+            tool_description=data.description,
+            input_json_schema=NO_ARGUMENTS,
+            on_invoke_handoff=hand_over,
+            agent_name=data.name,
+        )
 
     def _tools(self, data: AgentData) -> list[FunctionTool]:
         return [_function(self._gateway, tool) for tool in self._gateway.offered(data.tools, data.deliverables)]
@@ -115,10 +128,6 @@ def _client_function(tool: Mapping[str, Any]) -> FunctionTool:
         strict_json_schema=False,
         needs_approval=True,
     )
-
-
-def _handoff(agent: Agent[Turn], data: AgentData) -> Handoff[Turn, Agent[Turn]]:
-    return handoff(agent, tool_name_override=f"transfer_to_{data.name}", tool_description_override=data.description)
 
 
 def _guardrail(rule: Guardrail) -> InputGuardrail[Turn]:

@@ -36,7 +36,7 @@ class OpenAIModels:
     demo = False
 
     def __init__(self, settings: Settings) -> None:
-        from agent_core.openai_model import ProviderClient
+        from agent_core.provider import ProviderClient
 
         key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
         self._default, self._api = settings.model or DEFAULT_MODEL, settings.api

@@ -198,7 +198,8 @@ class ResponsesReader:
     def output(self, taken: set[str]) -> list[OutputItem]:
         calls = _Calls(taken)
         made = [_item(item, calls) for item in self._items]
-        return [item for item in made if item is not None]
+        # Nothing to add after a tool's answer is an answer too; the Runner wants an item for it.
+        return [item for item in made if item is not None] or [_message("", id=FAKE_RESPONSES_ID)]
 
     def usage(self) -> Usage:
         return _usage(self._usage, "input", "output")

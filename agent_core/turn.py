@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +20,10 @@ from agents.exceptions import (
     UserError,
 )
 from agents.items import ModelResponse, ToolApprovalItem
+from agents.run_config import CallModelData, ModelInputData
 from agents.run_context import RunContextWrapper
 
-from agent_core import approvals, graph, ids, journal, log, pricing, turn_rows
+from agent_core import approvals, graph, history, ids, journal, log, pricing, turn_rows
 from agent_core.approvals import Question
 from agent_core.database import Database
 from agent_core.deliverable import Deliverable
@@ -32,7 +33,6 @@ from agent_core.feed import Draft, Feed, Feeds
 from agent_core.gateway import Gateway, title
 from agent_core.journal import Call
 from agent_core.models import Models
-from agent_core.session import LogSession
 from agent_core.settings import Settings
 from agent_core.team import Team
 from agent_core.text import wellformed
@@ -152,14 +152,18 @@ class Turn:
 
     async def _think(self) -> Outcome:
         shop = self._shop
+        past = await shop.database.read(lambda c: history.read(c, self.lease.conversation, shop.settings.history_items))
         result = await Runner.run(
             graph.build(self, shop.team, shop.gateway, shop.models),
-            [],  # what was said is in the log already, and the session reads it there
+            [],  # what was said is in the log already
             context=self,
-            session=LogSession(shop.database, self.lease.conversation, shop.settings.history_items),
             max_turns=shop.settings.max_steps,
             hooks=_Hooks(self),
-            run_config=RunConfig(tracing_disabled=True, tool_not_found_behavior="return_error_to_model"),
+            run_config=RunConfig(
+                tracing_disabled=True,
+                tool_not_found_behavior="return_error_to_model",
+                call_model_input_filter=_after(past),
+            ),
         )
         if result.interruptions:
             return await self._wait(result.interruptions)
@@ -259,6 +263,15 @@ class Turn:
         before = self._closed("complete")
         await self._write(lambda c: turn_rows.change_agent(c, self.lease, before, changed))
         self.agent = agent
+
+
+def _after(past: list[Any]) -> Callable[[CallModelData[Any]], ModelInputData]:
+    """Puts the past before what this run has brought so far."""
+
+    def prepend(call: CallModelData[Any]) -> ModelInputData:
+        return ModelInputData(input=[*past, *call.model_data.input], instructions=call.model_data.instructions)
+
+    return prepend
 
 
 class _Hooks(RunHooks[Turn]):
