@@ -102,11 +102,10 @@ class ProviderClient:
     # ---- asking again
 
     def _wait(self, fault: Fault, attempt: int) -> float | None:
-        """Full jitter; a time that the provider asks for is a floor, and clients spread above it. None: do not."""
+        """None: do not ask again."""
         if not fault.again or attempt > self._retries:
             return None
-        backoff = random.uniform(0, min(LONGEST_BACKOFF, self._backoff * 2 ** (attempt - 1)))
-        return backoff if fault.wait is None else max(backoff, fault.wait * random.uniform(1.0, 1.3))
+        return pause(attempt, self._backoff, fault.wait)
 
     async def _try(self, call: _Call) -> Fault | None:
         try:
@@ -245,6 +244,12 @@ class ProviderClient:
             return fault
         error = type(fault.error)(clean, aloud=fault.error.aloud)
         return Fault(error, again=fault.again, down=fault.down, wait=fault.wait)
+
+
+def pause(attempt: int, backoff: float, wanted: float | None = None) -> float:
+    """Seconds before the next call: full jitter; above the time that the provider wants, if it names one."""
+    jittered = random.uniform(0, min(LONGEST_BACKOFF, backoff * 2 ** (attempt - 1)))
+    return jittered if wanted is None else max(jittered, wanted * random.uniform(1.0, 1.3))
 
 
 class _Call:

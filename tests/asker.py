@@ -1,0 +1,99 @@
+"""Somebody who asks a model: the fixtures of the tests of the provider.
+
+    pytest_plugins = ["tests.asker"]
+
+`fake` is the provider; `client(**settings)` and `asker(**settings)` speak to it; `api` is one of the two, in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from agents import (
+    ModelResponse,
+    ModelSettings,
+)
+from agents.models.interface import ModelTracing
+from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage
+
+from agent_core.breaker import Breaker
+from agent_core.openai_model import OpenAIModel, ProviderClient
+from tests.fake_openai import FakeOpenAI
+
+
+@pytest.fixture(params=["responses", "chat"])
+def api(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeOpenAI]:
+    async with FakeOpenAI() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def client(fake: FakeOpenAI) -> AsyncIterator[Callable[..., ProviderClient]]:
+    """`client(idle_timeout=...)`: short times and no breaker in the way, unless a test asks for them."""
+    made: list[ProviderClient] = []
+
+    def make(**settings: Any) -> ProviderClient:
+        given = {"idle_timeout": 5, "total_timeout": 5, "backoff": 0.001, "breaker": Breaker(failures=1000)} | settings
+        made.append(ProviderClient(given.pop("url", fake.url), given.pop("key", fake.key), **given))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.aclose()
+
+
+class Asker:
+    """A model whose words are kept, and the arguments nobody cares about."""
+
+    def __init__(self, client: ProviderClient, api: Any) -> None:
+        self.said: list[str] = []
+        self.heard = asyncio.Event()
+        self.model = OpenAIModel(client, "gpt-fake", api=api, on_text=self._hear)
+
+    def _hear(self, text: str) -> None:
+        self.said.append(text)
+        self.heard.set()
+
+    @property
+    def text(self) -> str:
+        return "".join(self.said)
+
+    def _arguments(self, input: Any, given: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """As the Runner gives them."""
+        first = (given.get("instructions", "You help."), input, given.get("settings", ModelSettings()))
+        rest = (given.get("tools", []), given.get("schema"), given.get("handoffs", []), ModelTracing.DISABLED)
+        stored = {name: given.get(name) for name in ("previous_response_id", "conversation_id", "prompt")}
+        return (*first, *rest), stored
+
+    async def ask(self, input: Any = "Hi", **given: Any) -> ModelResponse:
+        args, kwargs = self._arguments(input, given)
+        async with asyncio.timeout(10):
+            return await self.model.get_response(*args, **kwargs)
+
+    async def stream(self, input: Any = "Hi", **given: Any) -> list[Any]:
+        args, kwargs = self._arguments(input, given)
+        async with asyncio.timeout(10):
+            return [event async for event in self.model.stream_response(*args, **kwargs)]
+
+
+@pytest.fixture
+def asker(client, api) -> Callable[..., Asker]:
+    return lambda **settings: Asker(client(**settings), api)
+
+
+def message(response: ModelResponse) -> str:
+    item = response.output[0]
+    assert isinstance(item, ResponseOutputMessage)
+    return "".join(part.text for part in item.content if part.type == "output_text")
+
+
+def calls(response: ModelResponse) -> list[ResponseFunctionToolCall]:
+    return [item for item in response.output if isinstance(item, ResponseFunctionToolCall)]
