@@ -36,6 +36,8 @@ PATIENCE_SECONDS = 5
 # A quiet server is looked at this often, a suspect one at once.
 CHECK_SECONDS = 30
 PROBE_SECONDS = 2
+# A server may announce changes without end; it is read anew at most ten times a second.
+REST_SECONDS = 0.1
 # A connection that ends sooner, without having served a call, counts as a failed attempt.
 SHORT_LIFE_SECONDS = 5
 MOST_TOOLS = 256
@@ -67,6 +69,22 @@ class Health:
     retry_at: datetime | None = None
     tools: tuple[str, ...] = ()
     withheld: Mapping[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: times in ms since the epoch."""
+        return {
+            "state": self.state,
+            "since": _ms(self.since),
+            "last_error": self.last_error,
+            "restarts": self.restarts,
+            "retry_at": self.retry_at and _ms(self.retry_at),
+            "tools": list(self.tools),
+            "withheld": dict(self.withheld),
+        }
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
 
 
 def backoff(failures: int) -> float:
@@ -193,6 +211,7 @@ class Connection:
                 if not self._closing and self._ended is None and (self._suspect or not self._in_flight):
                     self._suspect = False
                     await self._check(client)
+                    await anyio.sleep(REST_SECONDS)
             tasks.cancel_scope.cancel()
 
     async def _check(self, client: Client) -> None:

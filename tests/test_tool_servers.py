@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import logging
 import os
 import signal
@@ -13,11 +14,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mcp_types import Icon, Tool, ToolAnnotations
 
 from agent_core.errors import ToolError, ToolTimedOut, ToolUnavailable
 from agent_core.mcp_stdio import Oversized, bounded_lines
+from agent_core.tool_definitions import define
 from agent_core.tool_results import TEXT_BYTES
 from agent_core.tool_servers import ServerConfig, ToolResult, ToolServers
 
@@ -233,6 +237,7 @@ async def test_servers_that_never_start_keep_nobody_waiting() -> None:
         assert (await tools.call("echo", text="open")).text == "open"
         with pytest.raises(ToolUnavailable):
             await tools.call("something")
+        assert json.loads(json.dumps(health["absent"].as_dict()))["state"] == "down"
 
 
 # ---- hangs
@@ -242,7 +247,7 @@ async def test_servers_that_never_start_keep_nobody_waiting() -> None:
 async def test_a_hung_call_costs_only_its_slot(tools: Tools) -> None:
     hung = [asyncio.create_task(tools.call("hang", timeout=1)) for _ in range(20)]
     for number in range(20):
-        assert (await tools.call("echo", text=str(number), timeout=1)).text == str(number)
+        assert (await tools.call("echo", text=str(number), timeout=5)).text == str(number)
     began = time.monotonic()
     ends = await asyncio.gather(*hung, return_exceptions=True)
     assert time.monotonic() - began < 2
@@ -320,6 +325,24 @@ async def test_a_definition_that_changes_under_way_is_noticed_when_the_server_sa
     async with asyncio.timeout(5):
         await tools.until(lambda: "whoami" in tools.servers.health()[server].withheld)
     assert "whoami" not in tools.names()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"description": "Say it twice."},
+        {"title": "Echo!"},
+        {"input_schema": {"type": "object", "properties": {"text": {"type": "string", "description": "and the key"}}}},
+        {"output_schema": {"type": "object"}},
+        {"annotations": ToolAnnotations(read_only_hint=True)},
+        {"icons": [Icon(src="https://127.0.0.1/icon.png")]},
+        {"meta": {"parley/idempotency-key": True}},
+    ],
+)
+def test_a_change_of_any_field_is_a_change_of_the_pin(change: dict[str, Any]) -> None:
+    tool = Tool(name="echo", description="Say it back.", input_schema={"type": "object"})
+    assert define("shop", tool).pin == define("shop", tool.model_copy()).pin
+    assert define("shop", tool).pin != define("shop", tool.model_copy(update=change)).pin
 
 
 async def test_absurd_definitions_are_left_out_with_the_reason() -> None:
