@@ -1,53 +1,15 @@
-"""Somebody who asks a model: the fixtures of the tests of the provider.
-
-    pytest_plugins = ["tests.asker"]
-
-`fake` is the provider; `client(**settings)` and `asker(**settings)` speak to it; `api` is one of the two, in turn.
-"""
+"""Somebody who asks a model, and what is in its answer."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import pytest
-from agents import (
-    ModelResponse,
-    ModelSettings,
-)
+from agents import ModelResponse, ModelSettings
 from agents.models.interface import ModelTracing
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage
 
-from agent_core.breaker import Breaker
 from agent_core.openai_model import OpenAIModel, ProviderClient
-from tests.fake_openai import FakeOpenAI
-
-
-@pytest.fixture(params=["responses", "chat"])
-def api(request) -> str:
-    return request.param
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeOpenAI]:
-    async with FakeOpenAI() as fake:
-        yield fake
-
-
-@pytest.fixture
-async def client(fake: FakeOpenAI) -> AsyncIterator[Callable[..., ProviderClient]]:
-    """`client(idle_timeout=...)`: short times and no breaker in the way, unless a test asks for them."""
-    made: list[ProviderClient] = []
-
-    def make(**settings: Any) -> ProviderClient:
-        given = {"idle_timeout": 5, "total_timeout": 5, "backoff": 0.001, "breaker": Breaker(failures=1000)} | settings
-        made.append(ProviderClient(given.pop("url", fake.url), given.pop("key", fake.key), **given))
-        return made[-1]
-
-    yield make
-    for one in made:
-        await one.aclose()
 
 
 class Asker:
@@ -82,11 +44,6 @@ class Asker:
         args, kwargs = self._arguments(input, given)
         async with asyncio.timeout(10):
             return [event async for event in self.model.stream_response(*args, **kwargs)]
-
-
-@pytest.fixture
-def asker(client, api) -> Callable[..., Asker]:
-    return lambda **settings: Asker(client(**settings), api)
 
 
 def message(response: ModelResponse) -> str:

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
-from agents import (
-    Agent,
-    RunConfig,
-    Runner,
-)
-from agents.tool_context import ToolContext
+from agents import Agent, RunConfig, Runner, function_tool
 from openai.types.responses import ResponseCompletedEvent
 
 from agent_core.errors import (
@@ -28,7 +22,7 @@ from agent_core.provider_stream import ARGUMENT_CHARACTERS
 from tests.asker import Asker, calls, message
 from tests.fake_openai import USAGE, Answer, NoAnswer, Refuse, ToolCall
 
-pytest_plugins = ["tests.asker"]
+pytest_plugins = ["tests.provider_fixtures"]
 
 
 # ---- a whole answer
@@ -277,14 +271,13 @@ async def test_what_the_sink_raises_is_not_taken_for_the_providers_fault(fake, c
 async def test_the_sdks_runner_calls_a_tool_hands_over_and_answers(fake, client, api, streamed):
     found: list[str] = []
 
-    async def look_up(_context: ToolContext[Any], arguments: str) -> str:
-        found.append(json.loads(arguments)["q"])
+    @function_tool
+    async def lookup(q: str) -> str:
+        found.append(q)
         return "on its way"
 
-    look = tool()
-    look.on_invoke_tool = look_up
     one = Asker(client(), api)
-    expert = Agent(name="expert", model=one.model, tools=[look])
+    expert = Agent(name="expert", model=one.model, tools=[lookup])
     lead = Agent(name="lead", model=one.model, handoffs=[expert])
     fake.script(
         Answer(ToolCall("transfer_to_expert")),

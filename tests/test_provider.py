@@ -22,7 +22,7 @@ from tests.asker import message
 from tests.fake_openai import Answer, HangUp, NoAnswer, Refuse
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-pytest_plugins = ["tests.asker"]
+pytest_plugins = ["tests.provider_fixtures"]
 
 
 # ---- asking again

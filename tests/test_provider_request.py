@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agents import (
-    Agent,
-    AgentOutputSchema,
-    FunctionTool,
-    ModelSettings,
-    WebSearchTool,
-)
+from agents import Agent, AgentOutputSchema, FunctionTool, ModelSettings, WebSearchTool, handoff
 from agents.exceptions import UserError
 from agents.tool_context import ToolContext
 from openai.types.shared import Reasoning
@@ -21,7 +15,7 @@ from agent_core.provider_request import chat_messages
 from tests.asker import Asker
 from tests.fake_openai import Answer, FakeOpenAI
 
-pytest_plugins = ["tests.asker"]
+pytest_plugins = ["tests.provider_fixtures"]
 
 
 async def nothing(_context: ToolContext[Any], _arguments: str) -> str:
@@ -92,8 +86,6 @@ async def test_nothing_is_stored_at_the_provider_and_nothing_unset_is_sent(fake,
 
 
 async def test_tools_handoffs_and_the_form_of_the_answer_are_sent(fake, asker, api):
-    from agents import handoff
-
     expert = handoff(Agent(name="expert"), tool_description_override="Knows more.")
     given = {"tools": [tool(), tool("free", strict=False)], "handoffs": [expert], "schema": AgentOutputSchema(Weather)}
     body = await asked(fake, asker(), **given)
