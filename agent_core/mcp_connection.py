@@ -127,6 +127,11 @@ class Connection:
         return self._state == "ready"
 
     @property
+    def offered(self) -> bool:
+        """Its tools may be called: it is ready, or was a moment ago and calls wait for it to be so again."""
+        return self._state != "down"
+
+    @property
     def health(self) -> Health:
         return Health(
             self._state,
@@ -134,7 +139,7 @@ class Connection:
             self._last_error,
             max(self._lives - 1, 0),
             self._retry_at,
-            tuple(d.name for d in self.definitions) if self.ready else (),
+            tuple(d.name for d in self.definitions) if self.offered else (),
             dict(self._withheld),
         )
 

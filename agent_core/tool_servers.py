@@ -69,8 +69,8 @@ class ToolServers:
                 task.cancel()
 
     def tools(self) -> list[ToolDefinition]:
-        """The tools of the servers that are ready, in the order of the configuration and of each server's list."""
-        return [definition for definition in self._named().values() if self._connections[definition.server].ready]
+        """The tools of the servers that are not down, in the order of the configuration and of each server's list."""
+        return [definition for definition in self._named().values() if self._connections[definition.server].offered]
 
     def health(self) -> dict[str, Health]:
         return {name: connection.health for name, connection in self._connections.items()}

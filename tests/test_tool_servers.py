@@ -174,6 +174,7 @@ async def test_a_child_that_crashes_again_and_again_is_back_each_time_and_others
             with pytest.raises(ToolUnavailable, match="not known") as lost:
                 await tools.call("child__crash")
             assert lost.value.outcome_unknown
+            assert "child__echo" in tools.names()
             assert (await tools.call("here__echo", text="still here")).text == "still here"
             assert (await tools.call("child__echo", text="back", timeout=5)).text == "back"
             assert tools.servers.health()["child"].restarts == times + 1
@@ -206,6 +207,7 @@ async def test_a_server_over_http_that_crashes_in_a_call_comes_back_when_it_is_s
                 await tools.call("web__crash")
             assert lost.value.outcome_unknown
             await tools.until(lambda: tools.servers.health()["web"].state == "down")
+            assert "web__echo" not in tools.names()
             with pytest.raises(ToolUnavailable, match=r"tried again in \d+ s") as down:
                 await tools.call("web__echo", text="anyone?")
             assert not down.value.outcome_unknown
