@@ -1,0 +1,146 @@
+"""Doors for stock AG-UI clients: `@ag-ui/client` posts runs to /agui, CopilotKit finds the shape it expects under /copilotkit."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from ag_ui.core import RunAgentInput
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+from sse_starlette import EventSourceResponse
+from starlette.responses import Response
+
+from agent_core.door import Desk, Principal
+from agent_core.errors import NotFound
+from app import agui_runs
+from app.agui import PROTOCOL
+from app.guards import CurrentVisitor, Place, conversation_id
+from app.house import House, TheHouse
+from app.problems import BODY, responses
+from app.shapes import Stopped
+
+VERSION = version("parley")
+#: Who asks what there is, before anybody has a token.
+ANYBODY = Principal("service", "info")
+DEFAULT = "default"
+
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"description": "AG-UI events", "content": {"text/event-stream": {}}},
+    **BODY,
+    **responses(404, 503),
+}
+AgentName = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
+
+router = APIRouter(prefix="/agui", tags=["ag-ui"])
+copilotkit = APIRouter(prefix="/copilotkit", tags=["copilotkit"])
+
+
+class StopRun(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    thread_id: str = Field(alias="threadId")
+    run_id: str | None = Field(None, alias="runId")
+
+
+class CopilotStop(BaseModel):
+    run_id: str | None = Field(None, alias="runId")
+
+
+# ---- @ag-ui/client
+
+
+@router.post("/run", responses=STREAM, response_class=EventSourceResponse)
+async def run(house: TheHouse, who: CurrentVisitor, body: RunAgentInput) -> Response:
+    """One run. `threadId` is your name for the conversation, or its id. Of `messages` only what is new is taken."""
+    return await _run(house, who, body, None)
+
+
+@router.post("/connect", responses=STREAM, response_class=EventSourceResponse)
+async def connect(house: TheHouse, who: CurrentVisitor, body: RunAgentInput) -> Response:
+    """The conversation so far, and the run that is under way, to its end. What waits for an answer is offered again."""
+    return await agui_runs.join(house, await _place(house, who, body.thread_id, None), body)
+
+
+@router.post("/stop", responses=BODY | responses(404))
+async def stop(house: TheHouse, who: CurrentVisitor, body: StopRun) -> Stopped:
+    return Stopped(stopped=await agui_runs.stop(house, await _place(house, who, body.thread_id, None), body.run_id))
+
+
+@router.get("/info")
+async def info(house: TheHouse) -> dict[str, Any]:
+    """What speaks here, and what it can do."""
+    desk = await house.door.desk(ANYBODY)
+    return {
+        "version": VERSION,
+        "protocolVersion": PROTOCOL,
+        "capabilities": _capabilities(desk),
+        "agents": _agents(desk),
+    }
+
+
+# ---- CopilotKit
+
+
+@copilotkit.get("/info")
+async def copilotkit_info(house: TheHouse) -> dict[str, Any]:
+    desk = await house.door.desk(ANYBODY)
+    return {"version": VERSION, "agents": _agents(desk), "mode": "sse", "audioFileTranscriptionEnabled": False}
+
+
+@copilotkit.post("/agent/{agent}/run", responses=STREAM, response_class=EventSourceResponse)
+async def copilotkit_run(house: TheHouse, who: CurrentVisitor, agent: AgentName, body: RunAgentInput) -> Response:
+    return await _run(house, who, body, agent)
+
+
+@copilotkit.post("/agent/{agent}/connect", responses=STREAM, response_class=EventSourceResponse)
+async def copilotkit_connect(house: TheHouse, who: CurrentVisitor, agent: AgentName, body: RunAgentInput) -> Response:
+    return await agui_runs.join(house, await _place(house, who, body.thread_id, agent), body)
+
+
+@copilotkit.post("/agent/{agent}/stop/{thread}", responses=BODY | responses(404))
+async def copilotkit_stop(
+    house: TheHouse, who: CurrentVisitor, agent: AgentName, thread: str, body: CopilotStop | None = None
+) -> Stopped:
+    place = await _place(house, who, thread, agent)
+    return Stopped(stopped=await agui_runs.stop(house, place, body.run_id if body else None))
+
+
+# ---- shared
+
+
+async def _run(house: House, who: Principal, body: RunAgentInput, agent: str | None) -> Response:
+    place = await _place(house, who, body.thread_id, agent)
+    try:
+        return await agui_runs.run(house, place, body)
+    except NotFound:
+        # A thread this process remembers may have been erased meanwhile: the name is free for a new one.
+        if body.thread_id == place.id:
+            raise
+        house.threads.forget(who, body.thread_id)
+        return await agui_runs.run(house, await _place(house, who, body.thread_id, agent), body)
+
+
+async def _place(house: House, who: Principal, thread: str, agent: str | None) -> Place:
+    start = agent if agent != DEFAULT else None
+    if start is not None and start not in (await house.door.desk(ANYBODY)).agents:
+        raise NotFound(start)
+    conversation = await house.threads.conversation(house.door, who, thread, start)
+    return Place(who, conversation_id(conversation))
+
+
+def _agents(desk: Desk) -> dict[str, Any]:
+    return {
+        name: {"name": name, "description": desk.team if name == DEFAULT else f"{desk.team}: {name}"}
+        for name in (DEFAULT, *desk.agents)
+    }
+
+
+def _capabilities(desk: Desk) -> dict[str, Any]:
+    return {
+        "identity": {"name": desk.team, "type": "parley", "version": VERSION},
+        "transport": {"streaming": True, "resumable": True},
+        "tools": {"supported": True, "clientProvided": True},
+        "state": {"snapshots": True, "deltas": True, "persistentState": True},
+        "multiAgent": {"supported": True, "handoffs": True},
+        "humanInTheLoop": {"supported": True, "approvals": True, "interrupts": True, "approveWithEdits": True},
+    }

@@ -1,0 +1,163 @@
+"""The customer's conversations: start, say, decide, look, leave. Thin: each route is one call of the door."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import JSONResponse
+
+from agent_core.door import Principal, Start
+from app import native
+from app.guards import Bearer, CurrentConversation, CurrentVisitor, Id, ServicesConversation
+from app.house import House, TheDoor, TheHouse
+from app.problems import BODY, MINE, responses
+from app.shapes import (
+    Accepted,
+    AcknowledgeRequest,
+    CallRequest,
+    ConfigureRequest,
+    ConversationLine,
+    ConversationList,
+    Decided,
+    DecideRequest,
+    EventList,
+    FeedbackRequest,
+    ForkRequest,
+    HeardRequest,
+    InterruptRequest,
+    SayRequest,
+    Started,
+    StartRequest,
+    Stopped,
+    StopRequest,
+)
+
+router = APIRouter(prefix="/conversations", tags=["conversations"])
+
+CHANGE = BODY | MINE
+DECIDE = CHANGE | responses(409)
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+def _somebody(house: House, who: Principal | None) -> tuple[Principal, str | None]:
+    """Who is known already, or a new visitor with a token."""
+    return (who, None) if who is not None else house.tokens.visitor()
+
+
+@router.post("", status_code=201, responses=CHANGE)
+async def start(house: TheHouse, who: Bearer, body: StartRequest) -> Started:
+    """A new conversation. Without a token you become a visitor, and the answer has the token to come back with."""
+    who, token = _somebody(house, who)
+    conversation = await house.door.start(who, Start(body.team, body.agent, body.language, body.thread))
+    return Started(conversation=conversation, token=token)
+
+
+@router.get("", responses=MINE)
+async def list_(door: TheDoor, who: CurrentVisitor, limit: Limit = 50) -> ConversationList:
+    """Yours, the newest first."""
+    lines = [ConversationLine(**asdict(summary)) for summary in await door.list(who, limit)]
+    return ConversationList(conversations=lines)
+
+
+@router.get("/{conversation}", responses=MINE | {304: {"description": "Still the version you have"}})
+async def snapshot(
+    door: TheDoor,
+    place: CurrentConversation,
+    response: Response,
+    known: Annotated[str | None, Header(alias="If-None-Match")] = None,
+) -> dict[str, Any]:
+    """The conversation as it stands. Its `version` is the cursor to watch from; the ETag says the same."""
+    out = await door.snapshot(place.who, place.id)
+    etag = f'"{out["version"]}"'
+    if known == etag:
+        return Response(status_code=304, headers={"ETag": etag})  # type: ignore[return-value]
+    response.headers["ETag"] = etag
+    return out
+
+
+@router.get("/{conversation}/history", responses=MINE)
+async def history(
+    door: TheDoor, place: CurrentConversation, after: Annotated[int, Query(ge=0, le=10**15)] = 0, limit: Limit = 500
+) -> EventList:
+    """What happened, in its own words."""
+    logged = await door.history(place.who, place.id, after, limit)
+    return EventList(events=[native.to_dict(item) for item in logged])
+
+
+@router.post("/{conversation}/messages", status_code=202, responses=CHANGE | responses(503))
+async def say(door: TheDoor, place: CurrentConversation, body: SayRequest) -> Accepted:
+    """It is stored when this returns; the answer comes over `/events`. Sent again with the same id, nothing happens twice."""
+    receipt = await door.say(place.who, place.id, body.text, client_message_id=body.client_message_id, mode=body.mode)
+    return Accepted.of(receipt)
+
+
+@router.post("/{conversation}/stop", responses=CHANGE)
+async def stop(door: TheDoor, place: CurrentConversation, body: StopRequest) -> Stopped:
+    """The agent falls silent; what it said is kept."""
+    return Stopped(stopped=await door.stop(place.who, place.id, body.turn))
+
+
+@router.post("/{conversation}/interrupts/{interrupt}", status_code=202, responses=DECIDE)
+async def decide(door: TheDoor, place: CurrentConversation, interrupt: Id, body: InterruptRequest) -> Decided:
+    """Yes or no to exactly what was shown, once."""
+    decision = await door.decide(place.who, place.id, interrupt, body.decision, arguments=body.arguments)
+    return Decided.of(decision)
+
+
+@router.post("/{conversation}/calls/{call}", status_code=202, responses=DECIDE)
+async def answer_call(door: TheDoor, place: CurrentConversation, call: Id, body: CallRequest) -> Decided:
+    """The result of a tool that your client runs itself."""
+    return Decided.of(await door.answer_call(place.who, place.id, call, body.output, failed=body.failed))
+
+
+@router.post("/{conversation}/deliverables/{deliverable}/acknowledgement", status_code=204, responses=CHANGE)
+async def acknowledge(door: TheDoor, place: CurrentConversation, deliverable: Id, body: AcknowledgeRequest) -> None:
+    """A screen has shown this version."""
+    await door.acknowledge(place.who, place.id, deliverable, body.version)
+
+
+@router.post("/{conversation}/deliverables/{deliverable}/decision", status_code=202, responses=DECIDE)
+async def decide_deliverable(
+    door: TheDoor, place: CurrentConversation, deliverable: Id, body: DecideRequest
+) -> Decided:
+    """Accept, decline, submit ... this version, once."""
+    decision = await door.decide_deliverable(place.who, place.id, deliverable, body.version, body.decision, body.answer)
+    return Decided.of(decision)
+
+
+@router.post("/{conversation}/feedback", status_code=204, responses=CHANGE)
+async def feedback(door: TheDoor, place: CurrentConversation, body: FeedbackRequest) -> None:
+    await door.feedback(place.who, place.id, body.message, body.rating, body.comment)
+
+
+@router.get("/{conversation}/export", responses=MINE)
+async def export(door: TheDoor, place: CurrentConversation) -> JSONResponse:
+    """Everything that is held of the conversation."""
+    headers = {"Content-Disposition": f'attachment; filename="{place.id}.json"'}
+    return JSONResponse(await door.export(place.who, place.id), headers=headers)
+
+
+@router.delete("/{conversation}", status_code=204, responses=MINE)
+async def erase(door: TheDoor, place: CurrentConversation) -> None:
+    """For good: rows and pages."""
+    await door.erase(place.who, place.id)
+
+
+@router.post("/{conversation}/fork", status_code=201, responses=CHANGE)
+async def fork(door: TheDoor, place: CurrentConversation, body: ForkRequest) -> Started:
+    """A copy through `at`, which is yours."""
+    return Started(conversation=await door.fork(place.who, place.id, body.at))
+
+
+@router.post("/{conversation}/heard", status_code=204, responses=CHANGE)
+async def heard(door: TheDoor, place: ServicesConversation, body: HeardRequest) -> None:
+    """Voice: the customer broke in; only `text` of the turn's answer was heard. For services."""
+    await door.heard(place.who, place.id, body.turn, body.text)
+
+
+@router.post("/{conversation}/settings", status_code=204, responses=CHANGE)
+async def configure(door: TheDoor, place: ServicesConversation, body: ConfigureRequest) -> None:
+    """Go on with another agent or model. For developers and services."""
+    await door.configure(place.who, place.id, agent=body.agent, model=body.model)

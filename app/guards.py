@@ -1,0 +1,92 @@
+"""Who may pass. A route that takes one of these has been asked for by somebody known; everybody else reads a 404."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Path
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from agent_core.door import Principal
+from agent_core.errors import NotFound
+from app.house import TheHouse
+
+_bearer = HTTPBearer(auto_error=False, description="The token that POST /conversations gave, or an operator's")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+CONVERSATION = re.compile("conv_[0-9a-f]{32}")
+#: Ids of calls come from the model's provider, the others are ours.
+Id = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+
+
+async def _bearer_of(house: TheHouse, credentials: Credentials) -> Principal | None:
+    """Nobody, when there is no token. Raises NotFound for a token that is not good."""
+    if credentials is None:
+        return None
+    who = house.tokens.who(credentials.credentials)
+    if who is None:
+        raise NotFound("token")
+    return who
+
+
+Bearer = Annotated[Principal | None, Depends(_bearer_of)]
+
+
+async def _visitor(who: Bearer) -> Principal:
+    """A visitor, or who may see all conversations; not the operator, whose routes are elsewhere."""
+    if who is None or who.role == "operator":
+        raise NotFound("token")
+    return who
+
+
+async def _operator(
+    who: Bearer, name: Annotated[str | None, Header(alias="Parley-Operator", max_length=80, pattern=r"^[ -~]+$")] = None
+) -> Principal:
+    """Operators share a token and say who they are; the one who takes a floor is the one who gives it back."""
+    if who is None or who.role != "operator":
+        raise NotFound("token")
+    return Principal("operator", f"operator:{name}", who.site, name) if name else who
+
+
+async def _service(who: Bearer) -> Principal:
+    if who is None or who.role not in ("service", "developer"):
+        raise NotFound("token")
+    return who
+
+
+CurrentVisitor = Annotated[Principal, Depends(_visitor)]
+CurrentOperator = Annotated[Principal, Depends(_operator)]
+CurrentService = Annotated[Principal, Depends(_service)]
+
+
+def conversation_id(conversation: str) -> str:
+    """Raises NotFound for what no conversation was ever called."""
+    if not CONVERSATION.fullmatch(conversation):
+        raise NotFound(conversation)
+    return conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A conversation and who asks for it; whether it is theirs is for the door to say."""
+
+    who: Principal
+    id: str
+
+
+async def _visitors_place(who: CurrentVisitor, conversation: str) -> Place:
+    return Place(who, conversation_id(conversation))
+
+
+async def _operators_place(who: CurrentOperator, conversation: str) -> Place:
+    return Place(who, conversation_id(conversation))
+
+
+async def _services_place(who: CurrentService, conversation: str) -> Place:
+    return Place(who, conversation_id(conversation))
+
+
+CurrentConversation = Annotated[Place, Depends(_visitors_place)]
+OperatorsConversation = Annotated[Place, Depends(_operators_place)]
+ServicesConversation = Annotated[Place, Depends(_services_place)]

@@ -1,0 +1,83 @@
+"""Puts the HTTP side together; the only place that does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from agent_core.door import Conversations
+from agent_core.settings import Settings
+from app import agui_routes, conversations, feed, health, operators, pages, problems
+from app.entrance import Entrance
+from app.house import House
+from app.tokens import Tokens
+
+#: While developing, a page of one's own may run on any port of this machine.
+LOOPBACK = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+DESCRIPTION = """One conversation between a customer and a business's agent.
+
+`POST /conversations` gives a conversation and a token; send the token as `Authorization: Bearer ...`. Post messages,
+watch `/events`. Stock AG-UI clients use `/agui/run`, CopilotKit uses `/copilotkit`."""
+
+OpenDoor = Callable[[], AbstractAsyncContextManager[Conversations]]
+
+
+def create_app(settings: Settings, door: Conversations | OpenDoor) -> FastAPI:
+    """`door`: an open one, or how to open it when the server starts. Raises SetupError."""
+    house = House(settings, Tokens(settings))
+    app = FastAPI(
+        title="Parley",
+        version=version("parley"),
+        description=DESCRIPTION,
+        lifespan=_lifespan(house, door),
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.house = house
+    for router in (pages.router, health.router, conversations.router, feed.router, operators.router):
+        app.include_router(router)
+    app.include_router(agui_routes.router)
+    app.include_router(agui_routes.copilotkit)
+    problems.add_handlers(app)
+    app.add_middleware(Entrance)
+    _allow_origins(app, settings)
+    return app
+
+
+def _lifespan(house: House, door: Conversations | OpenDoor) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if not callable(door):
+            yield
+            return
+        async with door() as opened:
+            house.door_or_none = opened
+            try:
+                yield
+            finally:
+                house.door_or_none = None
+
+    if not callable(door):
+        house.door_or_none = door
+    return lifespan
+
+
+def _allow_origins(app: FastAPI, settings: Settings) -> None:
+    development = settings.environment == "development"
+    if not settings.allowed_origins and not development:
+        return
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_origin_regex=LOOPBACK if development else None,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["ETag", "Retry-After", "X-Request-Id"],
+        max_age=600,
+    )

@@ -1,0 +1,48 @@
+"""A person of the business takes a conversation over, replies in it, and gives it back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from app.guards import CurrentOperator, OperatorsConversation
+from app.house import TheDoor
+from app.problems import BODY, MINE, responses
+from app.shapes import Accepted, ConversationLine, ConversationList, Floor, ReplyRequest
+
+router = APIRouter(prefix="/operator/conversations", tags=["operators"])
+
+
+@router.get("", responses=MINE)
+async def list_(
+    door: TheDoor, who: CurrentOperator, limit: Annotated[int, Query(ge=1, le=500)] = 50
+) -> ConversationList:
+    """The site's, the newest first."""
+    lines = [ConversationLine(**asdict(summary)) for summary in await door.list(who, limit)]
+    return ConversationList(conversations=lines)
+
+
+@router.get("/{conversation}", responses=MINE)
+async def snapshot(door: TheDoor, place: OperatorsConversation) -> dict[str, Any]:
+    return await door.snapshot(place.who, place.id)
+
+
+@router.post("/{conversation}/floor", responses=MINE | responses(409, 415, 413))
+async def take_floor(door: TheDoor, place: OperatorsConversation) -> Floor:
+    """From the event at `cursor` on the agent is silent."""
+    return Floor(cursor=str(await door.take_floor(place.who, place.id)))
+
+
+@router.delete("/{conversation}/floor", responses=MINE | responses(409))
+async def give_floor(door: TheDoor, place: OperatorsConversation) -> Floor:
+    """The agent speaks again, from the customer's next message on."""
+    return Floor(cursor=str(await door.give_floor(place.who, place.id)))
+
+
+@router.post("/{conversation}/messages", status_code=202, responses=BODY | MINE | responses(409))
+async def reply(door: TheDoor, place: OperatorsConversation, body: ReplyRequest) -> Accepted:
+    """Your words, to the customer. Take the floor first."""
+    receipt = await door.reply(place.who, place.id, body.text, client_message_id=body.client_message_id)
+    return Accepted.of(receipt)

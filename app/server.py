@@ -1,0 +1,99 @@
+"""The process that serves: `serve(settings)` returns when it was told to stop and everybody has been seen out."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import socket
+import sys
+from contextlib import AbstractAsyncContextManager
+from types import FrameType
+
+import uvicorn
+
+from agent_core.door import Conversations
+from agent_core.errors import SetupError
+from agent_core.settings import Settings
+from app.house import House
+from app.main import create_app
+
+#: After the farewell of the streams: for requests under way, and for turns to come to their end.
+SHUTDOWN_SECONDS = 8
+#: A reader whose machine acknowledges nothing for so long is gone, whatever its connection says.
+UNACKNOWLEDGED_MS = 30_000
+#: Young objects die young; what survives the start-up is frozen. Full collections of it stop the loop for 100 ms.
+GC_THRESHOLDS = (50_000, 20, 100)
+
+logger = logging.getLogger("parley")
+
+
+class Server(uvicorn.Server):
+    """Says when it is ready, and stops being ready as soon as it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, house: House) -> None:
+        super().__init__(config)
+        self._house = house
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            settle_memory()
+            print(f"Parley is ready: {address(sockets)}", flush=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._house.closing = True
+        super().handle_exit(sig, frame)
+
+
+def settle_memory() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def address(sockets: list[socket.socket] | None) -> str:
+    host, port = (sockets or [])[0].getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Raises SetupError when the port is taken or the host is not ours."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise SetupError("PARLEY_PORT", f"can't listen on {settings.host}:{settings.port}: {error.strerror}") from None
+    return listening
+
+
+def serve(settings: Settings) -> None:
+    """Raises SetupError before anything is served. Runs until SIGTERM or SIGINT."""
+    with listen(settings) as listening:
+        where = address([listening])
+        app = create_app(settings, lambda: open_door(settings, where))
+        config = uvicorn.Config(
+            app,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            timeout_keep_alive=75,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="none",
+            h11_max_incomplete_event_size=32 * 1024,
+        )
+        server = Server(config, app.state.house)
+        server.run(sockets=[listening])
+        if not server.started:
+            sys.exit(1)
+
+
+def open_door(settings: Settings, where: str) -> AbstractAsyncContextManager[Conversations]:
+    """The core is imported here, when it is needed: it takes most of the start."""
+    from agent_core import open_core
+
+    return open_core(settings, address=where)

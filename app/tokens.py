@@ -1,0 +1,101 @@
+"""Who is asking: signed tokens for visitors and developers, one secret word each for operators and services.
+
+A visitor's token is all that a visitor has: whoever holds it reads and writes that visitor's conversations. It names a
+random subject and nothing of the person.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from contextlib import suppress
+from hmac import compare_digest
+from pathlib import Path
+
+import jwt
+
+from agent_core.door import Principal
+from agent_core.errors import SetupError
+from agent_core.settings import Settings
+
+AUDIENCE = "parley"
+VISITOR_SECONDS = 30 * 24 * 3600
+DEVELOPER_SECONDS = 24 * 3600
+SIGNED_ROLES = ("visitor", "developer")
+SECRET_FILE = "parley.secret"
+
+
+class Tokens:
+    def __init__(self, settings: Settings) -> None:
+        self._secret = signing_secret(settings)
+        self._words = [
+            (token.get_secret_value().encode(), principal)
+            for token, principal in (
+                (settings.operator_token, Principal("operator", "operator", name="Operator")),
+                (settings.service_token, Principal("service", "service")),
+            )
+            if token is not None
+        ]
+
+    def visitor(self, site: str = "default") -> tuple[Principal, str]:
+        """Somebody new, and the token to be known again by."""
+        who = Principal("visitor", f"visitor_{secrets.token_hex(16)}", site)
+        return who, self.sign(who, VISITOR_SECONDS)
+
+    def developer(self) -> str:
+        """For who can read the signing secret, and so is the owner: sees every conversation."""
+        return self.sign(Principal("developer", "developer"), DEVELOPER_SECONDS)
+
+    def sign(self, who: Principal, seconds: int) -> str:
+        now = int(time.time())
+        claims = {
+            "aud": AUDIENCE,
+            "sub": who.subject,
+            "role": who.role,
+            "site": who.site,
+            "iat": now,
+            "exp": now + seconds,
+        }
+        return jwt.encode(claims, self._secret, algorithm="HS256")
+
+    def who(self, token: str) -> Principal | None:
+        """None for a token that is forged, over, or meant for somebody else."""
+        raw = token.encode(errors="replace")
+        for word, principal in self._words:
+            if compare_digest(word, raw):
+                return principal
+        try:
+            required = ["exp", "aud", "sub", "role", "site"]
+            claims = jwt.decode(
+                token, self._secret, algorithms=["HS256"], audience=AUDIENCE, options={"require": required}
+            )
+        except (jwt.InvalidTokenError, UnicodeError):
+            return None
+        if claims["role"] not in SIGNED_ROLES:
+            return None
+        return Principal(claims["role"], claims["sub"], claims["site"])
+
+
+def signing_secret(settings: Settings) -> str:
+    """The owner's, or one made once and kept beside the database. Raises SetupError when it could not be shared."""
+    if settings.secret is not None:
+        return settings.secret.get_secret_value()
+    if not settings.sqlite:
+        raise SetupError("PARLEY_SECRET", "servers that share a database share it too: openssl rand -hex 32")
+    path = Path(settings.database_url.partition("///")[2]).parent / SECRET_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        _write_private(path, secrets.token_hex(32))
+    return path.read_text().strip()
+
+
+def _write_private(path: Path, text: str) -> None:
+    """All of it or nothing, readable by the owner alone; a second process that begins at the same time finds the first's."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    try:
+        os.link(draft, path)
+    finally:
+        draft.unlink()
