@@ -58,7 +58,7 @@ class OpenAIModel(Model):
         prompt: ResponsePromptParam | None,
     ) -> ModelResponse:
         """Raises ModelError; UserError for what only one provider's hosted features could do."""
-        _must_be_ours(previous_response_id, conversation_id, prompt)
+        _must_be_ours(previous_response_id, conversation_id, prompt, model_settings)
         question = Question(
             self._name, system_instructions, _items(input), model_settings, tools, handoffs, output_schema
         )
@@ -143,8 +143,10 @@ def _items(input: str | list[TResponseInputItem]) -> list[Any]:
     return [{"role": "user", "content": input}] if isinstance(input, str) else list[Any](input)
 
 
-def _must_be_ours(previous_response_id: str | None, conversation_id: str | None, prompt: Any) -> None:
-    if previous_response_id is not None or conversation_id is not None:
+def _must_be_ours(
+    previous_response_id: str | None, conversation_id: str | None, prompt: Any, settings: ModelSettings
+) -> None:
+    if previous_response_id is not None or conversation_id is not None or settings.context_management:
         raise UserError("the history is kept here; a provider's stored conversation cannot be continued")
     if prompt is not None:
         raise UserError("the instructions are kept here; a provider's stored prompt cannot be used")

@@ -119,6 +119,7 @@ def responses_body(question: Question) -> dict[str, Any]:
         include=_include(settings) or None,
         top_logprobs=settings.top_logprobs,
         prompt_cache_retention=settings.prompt_cache_retention,
+        prompt_cache_options=settings.prompt_cache_options,
     )
     if functions:
         body["tools"] = [_responses_tool(f) for f in functions]
@@ -193,6 +194,7 @@ def chat_body(question: Question, *, official: bool) -> dict[str, Any]:
         reasoning_effort=settings.reasoning.effort if settings.reasoning else None,
         response_format={"type": "json_schema", "json_schema": schema} if schema else None,
         prompt_cache_retention=settings.prompt_cache_retention,
+        prompt_cache_options=settings.prompt_cache_options,
     )
     body |= _given(**{"max_completion_tokens" if official else "max_tokens": settings.max_tokens})
     if functions:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
-from agents import Agent, RunConfig, Runner, function_tool
+from agents import Agent, ModelRetrySettings, ModelSettings, RunConfig, Runner, function_tool, retry_policies
 from openai.types.responses import ResponseCompletedEvent
 
 from agent_core.errors import (
@@ -314,3 +315,17 @@ async def test_the_runner_lets_our_errors_through_and_does_not_ask_again(fake, c
             await Runner.run(agent, "Hi", run_config=RunConfig(tracing_disabled=True))
     assert one.text == "We are"
     assert len(fake.seen) == 1
+
+
+async def test_the_runners_own_retries_add_nothing_to_ours(fake, client, api):
+    """One layer: three calls in all, whatever the Runner was told."""
+    fake.forever(Refuse(503))
+    eager = ModelRetrySettings(max_retries=5, policy=retry_policies.any(retry_policies.provider_suggested(), always))
+    agent = Agent(name="lead", model=Asker(client(), api).model, model_settings=ModelSettings(retry=eager))
+    with pytest.raises(ModelUnavailable):
+        await Runner.run(agent, "Hi", run_config=RunConfig(tracing_disabled=True))
+    assert len(fake.seen) == 3
+
+
+def always(_context: Any) -> bool:
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import traceback
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -55,6 +56,18 @@ async def test_after_three_calls_it_is_given_up(fake, asker, step):
     with pytest.raises(ModelUnavailable):
         await asker().ask()
     assert len(fake.seen) == 3
+
+
+async def test_a_provider_that_fails_one_call_in_ten_is_hardly_noticed(fake, asker):
+    """With the breaker as it is: it counts failures in a row, or a tired provider would be taken for a dead one."""
+    chance = random.Random(7)
+    faults = [Refuse(429), Refuse(500), Refuse(503), HangUp(), Answer(ending="cut")]
+    fake.script(*[chance.choice(faults) if chance.random() < 0.1 else Answer("Hello.") for _ in range(600)])
+    one = asker(breaker=Breaker())
+    answers = [await asyncio.gather(*[one.ask() for _ in range(20)], return_exceptions=True) for _ in range(20)]
+    failed = [answer for row in answers for answer in row if isinstance(answer, Exception)]
+    assert len(failed) <= 4
+    assert len(fake.seen) <= 400 * 1.2
 
 
 async def test_a_provider_that_refuses_connections_is_unavailable(asker):

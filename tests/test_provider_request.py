@@ -106,9 +106,10 @@ async def test_tools_handoffs_and_the_form_of_the_answer_are_sent(fake, asker, a
         {"prompt": {"id": "pmpt_1"}},
         {"previous_response_id": "resp_1"},
         {"conversation_id": "conv_1"},
+        {"settings": ModelSettings(context_management=[{"type": "compaction", "compact_threshold": 9}])},
         {"tools": [tool()], "settings": ModelSettings(tool_choice={"server_label": "x", "name": "y"})},  # type: ignore[arg-type]
     ],
-    ids=["hosted tool", "stored prompt", "stored response", "stored conversation", "hosted choice"],
+    ids=["hosted tool", "stored prompt", "stored response", "stored conversation", "compaction", "hosted choice"],
 )
 async def test_what_only_one_provider_hosts_is_refused_clearly(fake, asker, given):
     with pytest.raises(UserError):
