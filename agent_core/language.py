@@ -41,6 +41,8 @@ _NOT_WORDS = re.compile(
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*", re.UNICODE)
 _SENTENCE = re.compile(r"[.!?;:\n؟]+")
 _ARABIC = re.compile(r"[\u0621-\u064a]{2,}")
+#: Letters of Persian and Urdu that Arabic has not.
+_BEYOND_ARABIC = re.compile(r"[\u067e\u0686\u0698\u06a9\u06af\u06cc\u0679\u0688\u0691\u06d2]")
 
 #: What people begin with, before there is anything to count.
 _GREETINGS = {
@@ -66,6 +68,11 @@ _GREETINGS = {
 }
 _GREETING = {words: language for language, greetings in _GREETINGS.items() for words in greetings}
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 #: What each language is called in the ten.
 _NAMES = {
     "en": "english englisch inglés ingles anglais inglese inglês engels angielsku angielski ingilizce "
@@ -87,28 +94,28 @@ _NAMES = {
 }
 _NAMED = {name: language for language, names in _NAMES.items() for name in names.split()}
 
-_ASKING = frozenset(
-    "speak talk write answer reply respond continue switch change chat "
-    "sprechen sprich spreche sprechet sprechen schreiben schreib antworten antworte reden wechseln weiter "
-    "hablar habla hable hablas hablan hablamos escribir escribe escriba responder responde responda contestar "
-    "parler parle parlez parlons écrire écrivez répondre répondez réponds continuer continuons "
-    "parlare parla parli parliamo scrivere rispondere risponda falar fala fale falamos escrever responder "
-    "spreken spreek praten schrijven antwoorden mówić mów mówisz pisać rozmawiać konuşabilir konuş konuşalım yaz "
-    "تحدث تحدثي تكلم تكلمي اكتب أجب نتحدث التحدث الحديث".split()
-)
+_ASKING = _words("""
+    speak talk write answer reply respond continue switch change chat
+    sprechen sprich spreche sprechet schreiben schreib antworten antworte reden wechseln weiter
+    hablar habla hable hablas hablan hablamos escribir escribe escriba responder responde responda contestar
+    parler parle parlez parlons écrire écrivez répondre répondez réponds continuer continuons
+    parlare parla parli parliamo scrivere rispondere risponda falar fala fale falamos escrever
+    spreken spreek praten schrijven antwoorden mówić mów mówisz pisać rozmawiać konuşabilir konuş konuşalım yaz
+    تحدث تحدثي تكلم تكلمي اكتب أجب نتحدث التحدث الحديث
+""")
 #: What else such a request is made of, when it has no verb: "auf Deutsch bitte", "can we do this in English please".
-_BESIDE = frozenset(
-    "in please can could we you this it do i to let us let's the same now only "
-    "auf bitte können wir sie du kann ich das nur jetzt lieber "
-    "en por favor puede puedes podemos se puede "
-    "s'il vous te plaît plait svp peut on pouvez pouvons "
-    "per favore possiamo puoi em pode podemos op het zijn graag alstublieft kunnen we po proszę lütfen "
-    "من فضلك لو سمحت ممكن هل يمكن يمكنك نريد أريد باللغة اللغة".split()
-)
-_REFUSING = frozenset(
-    "not no don't cannot can't dont cant isn't doesn't never nicht kein keine nie non pas ne jamais nunca tampoco "
-    "não geen niet nie değil bilmiyorum لا ليس لست".split()
-)
+_BESIDE = _words("""
+    in please can could we you this it do i to let us let's the same now only
+    auf bitte können wir sie du kann ich das nur jetzt lieber
+    en por favor puede puedes podemos se
+    s'il vous te plaît plait svp peut on pouvez pouvons
+    per favore possiamo puoi em pode op het zijn graag alstublieft kunnen po proszę lütfen
+    من فضلك لو سمحت ممكن هل يمكن يمكنك نريد أريد باللغة اللغة
+""")
+_REFUSING = _words("""
+    not no don't cannot can't dont cant isn't doesn't never nicht kein keine nie non pas ne jamais nunca tampoco
+    não geen niet değil bilmiyorum لا ليس لست
+""")
 
 
 def detect(text: str, allowed: Sequence[str]) -> str | None:
@@ -174,6 +181,8 @@ def _asks(words: list[str]) -> bool:
 
 def _by_script(words: list[str]) -> str | None:
     """Of the ten, only Arabic is written in Arabic letters; a brand in Latin ones in between changes nothing."""
+    if any(_BEYOND_ARABIC.search(word) for word in words):
+        return None
     arabic = sum(1 for word in words if _ARABIC.search(word))
     return "ar" if arabic and 2 * arabic >= len(words) else None
 
@@ -182,10 +191,9 @@ def _by_letters(text: str, words: list[str], allowed: tuple[str, ...]) -> str | 
     if sum(map(len, words)) < FEWEST_LETTERS or _only_names(text, words):
         return None
     guess = _detector(allowed).detect_details(" ".join(words))
-    best, *rest = [*sorted(guess.scores.values(), reverse=True), 0.0]
-    if best - rest[0] >= CLEAR_LEAD or (guess.reliable and len(words) > 2):
-        return str(guess.language)
-    return None
+    best, second = sorted([*guess.scores.values(), 0.0, 0.0], reverse=True)[:2]
+    sure = best - second >= CLEAR_LEAD or (guess.reliable and len(words) > 2)
+    return str(guess.language) if sure else None
 
 
 def _only_names(text: str, words: list[str]) -> bool:
@@ -196,7 +204,7 @@ def _only_names(text: str, words: list[str]) -> bool:
 
 @lru_cache(maxsize=16)
 def _detector(allowed: tuple[str, ...]) -> Any:
-    import eldc
+    import eldc  # type: ignore[import-untyped]
 
     eldc.init()
     detector = eldc.instance()
