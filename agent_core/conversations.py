@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -105,7 +106,8 @@ class InProcessConversations:
         if changed is None:
             return outcome
         logged = log.append(connection, said.conversation, [SettingChanged("language", changed)])
-        return Outcome([*outcome.logged, *logged], outcome.reply, outcome.lease)
+        lease = replace(outcome.lease, language=changed) if outcome.lease else None
+        return Outcome([*outcome.logged, *logged], outcome.reply, lease)
 
     def _check_client_tools(self, tools: Sequence[ClientTool]) -> str | None:
         for n, tool in enumerate(tools):

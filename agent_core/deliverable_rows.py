@@ -143,9 +143,9 @@ def _follow_up(
     before: list[Event] = []
     turn, lease, started = None, None, []
     if row.floor is None and note:
-        before = turn_rows.withdraw_waiting(connection, row)
+        before, row = turn_rows.withdraw_waiting(connection, row)
         turn = ids.new("turn")
-        lease, started = turn_rows.add_turn(connection, conversation, turn, row.agent, owner)
+        lease, started = turn_rows.add_turn(connection, row, turn, owner)
     said = dict(answer) if answer is not None else None
     decided = DeliverableDecided(decided_on.id, decided_on.version, decision, said, turn, note, decided_on.kind)
     logged = log.append(connection, conversation, [*before, decided, *started])

@@ -293,18 +293,19 @@ class Gateway:
     async def _run_approved(self, caller: Caller, call: Call) -> None:
         begun = await self._database.write(lambda connection: journal.begin_approved(connection, caller.lease, call))
         if begun:
-            await self._again(call)
+            await self._again(call, f"{call.tool} is out of order. It was not done.", "error")
 
     async def _settle_started(self, call: Call) -> None:
         if call.idempotent or call.kind == "deliverable":
-            await self._again(call)
+            await self._again(call, journal.UNKNOWN, "unknown")
         else:
             await self._finish(call, Result("unknown", journal.UNKNOWN), time.monotonic())
 
-    async def _again(self, call: Call) -> None:
+    async def _again(self, call: Call, otherwise: str, status: str) -> None:
+        """Run it with its key; `otherwise` is its outcome when the tool is gone by now."""
         tool = self.find(call.tool)
         if tool is None:
-            await self._refuse(call, f"There is no tool {call.tool!r} any more. It was not done.")
+            await self._finish(call, Result(status, otherwise), time.monotonic())
         else:
             await self._run(tool, call, json.loads(call.arguments))
 

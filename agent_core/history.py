@@ -7,7 +7,7 @@ that a Session gives it several times in every run (2.2 ms for 60 items); see de
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -40,6 +40,11 @@ NO_RESULT = "No result yet: this was still running when the conversation went on
 def read(connection: Connection, conversation: str, events: int) -> list[Item]:
     """The items of the newest `events` events that a model reads."""
     return model_items(log.read_newest(connection, conversation, READ, events))
+
+
+def last_words(items: Sequence[Item]) -> str:
+    """What the customer said last."""
+    return next((str(item["content"]) for item in reversed(items) if item.get("role") == "user"), "")
 
 
 def model_items(logged: Iterable[Logged]) -> list[Item]:

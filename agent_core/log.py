@@ -31,6 +31,13 @@ _after = (
     .limit(sa.bindparam("limit"))
 )
 
+_newest = (
+    sa.select(events.c.seq, events.c.at, events.c.type, events.c.body)
+    .where(events.c.conversation == sa.bindparam("c"), events.c.type.in_(sa.bindparam("types", expanding=True)))
+    .order_by(events.c.seq.desc())
+    .limit(sa.bindparam("limit"))
+)
+
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -91,13 +98,7 @@ def read_all(connection: Connection, conversation: str, until: int | None = None
 
 def read_newest(connection: Connection, conversation: str, types: Sequence[str], limit: int) -> list[Logged]:
     """The newest `limit` events of these types, oldest first."""
-    query = (
-        sa.select(events.c.seq, events.c.at, events.c.type, events.c.body)
-        .where(events.c.conversation == conversation, events.c.type.in_(types))
-        .order_by(events.c.seq.desc())
-        .limit(limit)
-    )
-    rows = connection.execute(query).all()
+    rows = connection.execute(_newest, {"c": conversation, "types": types, "limit": limit}).all()
     return [Logged(seq, at, from_json(type_, body)) for seq, at, type_, body in reversed(rows)]
 
 
@@ -111,6 +112,7 @@ def head(connection: Connection, conversation: str) -> int:
 # ---- drafts: what has been said of a message still being written
 
 _insert_piece = sa.insert(drafts)
+_drop_draft = sa.delete(drafts).where(drafts.c.conversation == sa.bindparam("c"))
 
 
 def save_pieces(connection: Connection, pieces: Sequence[dict[str, object]]) -> None:
@@ -139,4 +141,4 @@ def read_draft(connection: Connection, conversation: str) -> tuple[str, str, str
 
 
 def drop_draft(connection: Connection, conversation: str) -> None:
-    connection.execute(sa.delete(drafts).where(drafts.c.conversation == conversation))
+    connection.execute(_drop_draft, {"c": conversation})

@@ -91,11 +91,12 @@ class Meter:
 class Turn:
     """A turn that runs here, under a lease. The context object of the SDK's run."""
 
-    def __init__(
-        self, shop: Workshop, lease: Lease, feed: Feed, *, agent: str, said: str, language: str, model: str | None
-    ) -> None:
+    def __init__(self, shop: Workshop, lease: Lease, feed: Feed) -> None:
         self._shop, self.lease, self._feed = shop, lease, feed
-        self.agent, self.said, self.language, self.model = agent, said, language, model
+        self.agent = shop.team.agent(lease.agent).name
+        self.language = lease.language or shop.team.language.default
+        self.model = lease.model
+        self.said = ""  # the customer's words that this turn answers
         self.client_tools: Sequence[Mapping[str, Any]] = graph.client_tools(lease.client_tools)
         self.meter = Meter()
         self._open = True
@@ -153,6 +154,7 @@ class Turn:
     async def _think(self) -> Outcome:
         shop = self._shop
         past = await shop.database.read(lambda c: history.read(c, self.lease.conversation, shop.settings.history_items))
+        self.said = history.last_words(past)
         result = await Runner.run(
             graph.build(self, shop.team, shop.gateway, shop.models),
             [],  # what was said is in the log already

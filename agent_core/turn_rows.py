@@ -51,8 +51,11 @@ class Lease:
     conversation: str
     turn: str
     fence: int
-    attempt: int = 1
-    client_tools: str | None = None
+    attempt: int
+    client_tools: str | None
+    agent: str
+    language: str | None
+    model: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,29 @@ class Outcome:
     replayed: bool = False
 
 
+# Statements of every turn are built once: to build one costs more than SQLite needs to run it.
+
+_find_key = sa.select(keys.c.hash, keys.c.reply).where(
+    keys.c.conversation == sa.bindparam("c"), keys.c.key == sa.bindparam("k")
+)
+_add_key = sa.insert(keys)
+_add_turn = sa.insert(turns)
+_name = sa.update(conversations).where(conversations.c.id == sa.bindparam("c")).values(title=sa.bindparam("t"))
+_give = (
+    sa.update(conversations)
+    .where(conversations.c.id == sa.bindparam("c"))
+    .values(active=sa.bindparam("turn"), fence=sa.bindparam("f"))
+)
+_status = sa.select(turns.c.status).where(turns.c.id == sa.bindparam("t"))
+_end = sa.update(turns).where(turns.c.id == sa.bindparam("t")).values(status=sa.bindparam("s"), lease_until=None)
+_next = (
+    sa.select(turns.c.id, turns.c.client_tools)
+    .where(turns.c.conversation == sa.bindparam("c"), turns.c.status == "queued")
+    .order_by(turns.c.number)
+    .limit(1)
+)
+
+
 # ---- whose conversation is it
 
 _load = sa.select(conversations).where(conversations.c.id == sa.bindparam("c"))
@@ -124,21 +150,16 @@ def _may_see(who: Principal, row: Row[Any]) -> bool:
 def accept(connection: Connection, who: Principal, said: Said, owner: Owner) -> Outcome:
     """Store a message and its turn, once. Raises Invalid when the key was used for another text."""
     row = load(connection, who, said.conversation, lock=True)
-    known = connection.execute(
-        sa.select(keys.c.hash, keys.c.reply).where(keys.c.conversation == row.id, keys.c.key == said.key)
-    ).one_or_none()
+    known = connection.execute(_find_key, {"c": row.id, "k": said.key}).one_or_none()
     if known is not None:
         if bytes(known.hash) != said.hash:
             raise Invalid("client_message_id", "this id was used for another message")
         return Outcome([], json.loads(known.reply), replayed=True)
     out = _accept_new(connection, row, said, owner)
-    connection.execute(
-        sa.insert(keys), {"conversation": row.id, "key": said.key, "hash": said.hash, "reply": json.dumps(out.reply)}
-    )
+    values = {"conversation": row.id, "key": said.key, "hash": said.hash, "reply": json.dumps(out.reply)}
+    connection.execute(_add_key, values)
     if not row.title:
-        connection.execute(
-            sa.update(conversations).where(conversations.c.id == row.id).values(title=wellformed(said.text)[:80])
-        )
+        connection.execute(_name, {"c": row.id, "t": wellformed(said.text)[:80]})
     return out
 
 
@@ -147,10 +168,10 @@ def _accept_new(connection: Connection, row: Row[Any], said: Said, owner: Owner)
     if row.floor is not None or said.role == "operator":
         added = _added(said, message, None)
         return Outcome(log.append(connection, row.id, [added]), _reply(None, message, row.head))
-    before = withdraw_waiting(connection, row)
+    before, row = withdraw_waiting(connection, row)
     turn = ids.new("turn")
     added = _added(said, message, turn)
-    lease, started = add_turn(connection, row.id, turn, row.agent, owner, client_tools=said.client_tools)
+    lease, started = add_turn(connection, row, turn, owner, client_tools=said.client_tools)
     logged = log.append(connection, row.id, [*before, added, *started])
     return Outcome(logged, _reply(turn, message, row.head + len(before)), lease)
 
@@ -164,36 +185,36 @@ def _reply(turn: str | None, message: str, seq: int) -> dict[str, Any]:
 
 
 def add_turn(
-    connection: Connection, conversation: str, turn: str, agent: str, owner: Owner, *, client_tools: str | None = None
+    connection: Connection, row: Row[Any], turn: str, owner: Owner, *, client_tools: str | None = None
 ) -> tuple[Lease | None, list[Event]]:
-    """A new turn: running when nothing else is active (a lease, and TurnStarted to append), queued otherwise."""
-    row = connection.execute(
-        sa.select(
-            conversations.c.active,
-            conversations.c.fence,
-            sa.select(sa.func.coalesce(sa.func.max(turns.c.number), 0) + 1)
-            .where(turns.c.conversation == conversation)
-            .scalar_subquery()
-            .label("number"),
-        ).where(conversations.c.id == conversation)
-    ).one()
-    values = {
+    """A new turn: running when nothing else is active (a lease, and TurnStarted to append), queued otherwise.
+
+    `row` is the conversation as it stands; its head is a number that no earlier turn of it can have had.
+    """
+    values: dict[str, Any] = {
         "id": turn,
-        "conversation": conversation,
-        "number": row.number,
+        "conversation": row.id,
+        "number": row.head + 1,
         "status": "queued",
         "client_tools": client_tools,
+        "owner": None,
+        "lease_until": None,
+        "fence": 0,
         "created_at": log.now_ms(),
     }
     if row.active is not None:
-        _refuse_crowd(connection, conversation)
-        connection.execute(sa.insert(turns), values)
+        _refuse_crowd(connection, row.id)
+        connection.execute(_add_turn, values)
         return None, []
-    fence = row.fence + 1
-    running = {"status": "running", "owner": owner.name, "lease_until": owner.until(), "fence": fence}
-    connection.execute(sa.insert(turns), {**values, **running})
-    _hand_over(connection, conversation, turn, fence)
-    return Lease(conversation, turn, fence, 1, client_tools), [TurnStarted(turn, agent)]
+    lease = _lease(row, turn, row.fence + 1, 1, client_tools)
+    running = {"status": "running", "owner": owner.name, "lease_until": owner.until(), "fence": lease.fence}
+    connection.execute(_add_turn, values | running)
+    _hand_over(connection, row.id, turn, lease.fence)
+    return lease, [TurnStarted(turn, row.agent)]
+
+
+def _lease(row: Row[Any], turn: str, fence: int, attempt: int, client_tools: str | None) -> Lease:
+    return Lease(row.id, turn, fence, attempt, client_tools, row.agent, row.language, row.model)
 
 
 def _refuse_crowd(connection: Connection, conversation: str) -> None:
@@ -203,22 +224,20 @@ def _refuse_crowd(connection: Connection, conversation: str) -> None:
 
 
 def _hand_over(connection: Connection, conversation: str, turn: str | None, fence: int) -> None:
-    connection.execute(
-        sa.update(conversations).where(conversations.c.id == conversation).values(active=turn, fence=fence)
-    )
+    connection.execute(_give, {"c": conversation, "turn": turn, "f": fence})
 
 
-def withdraw_waiting(connection: Connection, row: Row[Any]) -> list[Event]:
-    """The customer writes instead of answering: what waits is withdrawn, and its turn is over."""
-    if row.active is None:
-        return []
-    status = connection.execute(sa.select(turns.c.status).where(turns.c.id == row.active)).scalar()
-    if status != "waiting":
-        return []
+def withdraw_waiting(connection: Connection, row: Row[Any]) -> tuple[list[Event], Row[Any]]:
+    """The customer goes on instead of answering: what waits is withdrawn, and its turn is over.
+
+    The events to append, and the conversation's row as it is then.
+    """
+    if row.active is None or connection.execute(_status, {"t": row.active}).scalar() != "waiting":
+        return [], row
     closed = withdraw(connection, row.active, WENT_ON)
-    connection.execute(sa.update(turns).where(turns.c.id == row.active).values(status="done"))
+    connection.execute(_end, {"t": row.active, "s": "done"})
     _hand_over(connection, row.id, None, row.fence + 1)
-    return [*closed, TurnFinished(row.active, "done")]
+    return [*closed, TurnFinished(row.active, "done")], connection.execute(_load, {"c": row.id}).one()
 
 
 def withdraw(connection: Connection, turn: str, output: str) -> list[Event]:
@@ -245,30 +264,21 @@ def finish(
 ) -> Outcome:
     """The owner ends its turn; the next queued one, if any, is running from now on."""
     logged = log.append(connection, lease.conversation, [*closing, ended], fence=lease.fence)
-    connection.execute(sa.update(turns).where(turns.c.id == lease.turn).values(status=ended.status, lease_until=None))
+    connection.execute(_end, {"t": lease.turn, "s": ended.status})
     log.drop_draft(connection, lease.conversation)
     return _start_next(connection, lease.conversation, lease.fence, logged, owner)
 
 
 def _start_next(connection: Connection, conversation: str, fence: int, logged: list[Logged], owner: Owner) -> Outcome:
-    row = connection.execute(
-        sa.select(turns.c.id, turns.c.client_tools, conversations.c.agent)
-        .join(conversations, conversations.c.id == turns.c.conversation)
-        .where(turns.c.conversation == conversation, turns.c.status == "queued")
-        .order_by(turns.c.number)
-        .limit(1)
-    ).one_or_none()
-    if row is None:
-        _hand_over(connection, conversation, None, fence + 1)
+    waiting = connection.execute(_next, {"c": conversation}).one_or_none()
+    _hand_over(connection, conversation, waiting.id if waiting else None, fence + 1)
+    if waiting is None:
         return Outcome(logged, {})
-    connection.execute(
-        sa.update(turns)
-        .where(turns.c.id == row.id)
-        .values(status="running", owner=owner.name, lease_until=owner.until(), fence=fence + 1)
-    )
-    _hand_over(connection, conversation, row.id, fence + 1)
-    started = log.append(connection, conversation, [TurnStarted(row.id, row.agent)])
-    return Outcome([*logged, *started], {}, Lease(conversation, row.id, fence + 1, 1, row.client_tools))
+    running = {"status": "running", "owner": owner.name, "lease_until": owner.until(), "fence": fence + 1}
+    connection.execute(sa.update(turns).where(turns.c.id == waiting.id).values(**running))
+    row = connection.execute(_load, {"c": conversation}).one()
+    started = log.append(connection, conversation, [TurnStarted(waiting.id, row.agent)])
+    return Outcome([*logged, *started], {}, _lease(row, waiting.id, fence + 1, 1, waiting.client_tools))
 
 
 def wait(connection: Connection, lease: Lease, events: Sequence[Event]) -> Outcome:
@@ -285,22 +295,20 @@ def resume(
     connection: Connection, conversation: str, turn: str, reason: str, owner: Owner
 ) -> tuple[Lease, TurnResumed]:
     """Take the turn over (it waited, or its owner died): a new fence, one more attempt."""
-    fence = connection.execute(
-        sa.update(conversations)
-        .where(conversations.c.id == conversation, conversations.c.active == turn)
-        .values(fence=conversations.c.fence + 1)
-        .returning(conversations.c.fence)
-    ).scalar()
-    if fence is None:
+    taken = sa.update(conversations).where(conversations.c.id == conversation, conversations.c.active == turn)
+    mine = connection.execute(taken.values(fence=conversations.c.fence + 1).returning(*conversations.c)).one_or_none()
+    if mine is None:
         raise Fenced(turn)
     row = connection.execute(
         sa.update(turns)
         .where(turns.c.id == turn)
-        .values(status="running", attempt=turns.c.attempt + 1, owner=owner.name, lease_until=owner.until(), fence=fence)
+        .values(
+            status="running", attempt=turns.c.attempt + 1, owner=owner.name, lease_until=owner.until(), fence=mine.fence
+        )
         .returning(turns.c.attempt, turns.c.client_tools)
     ).one()
     log.drop_draft(connection, conversation)
-    lease = Lease(conversation, turn, int(fence), row.attempt, row.client_tools)
+    lease = _lease(mine, turn, mine.fence, row.attempt, row.client_tools)
     return lease, TurnResumed(turn, row.attempt, reason)
 
 

@@ -7,14 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_core import approvals, log, turn_rows
 from agent_core.errors import Overloaded, ParleyError
-from agent_core.events import MessageAdded
 from agent_core.feed import Draft, Feed
-from agent_core.tables import conversations, events
 from agent_core.turn import Turn, Workshop
 from agent_core.turn_rows import Lease, Outcome
 
@@ -76,7 +73,7 @@ class Turns:
         task = asyncio.current_task()
         assert task is not None
         try:
-            turn = await self._open(lease, feed)
+            turn = Turn(self._shop, lease, feed)
             self._running[lease.turn] = (turn, task)
             outcome = await turn.run()
         except Exception:
@@ -89,18 +86,6 @@ class Turns:
             return None
         await self._ended(lease)
         return None if self._draining else outcome.lease
-
-    async def _open(self, lease: Lease, feed: Feed) -> Turn:
-        row, said = await self._shop.database.read(lambda connection: _setting(connection, lease))
-        return Turn(
-            self._shop,
-            lease,
-            feed,
-            agent=self._shop.team.agent(row.agent).name,
-            said=said,
-            language=row.language or self._shop.team.language.default,
-            model=row.model,
-        )
 
     async def _abandon(self, lease: Lease) -> Outcome | None:
         from agent_core.events import TurnFinished
@@ -220,19 +205,6 @@ def _piece(lease: Lease, draft: Draft) -> dict[str, Any]:
         "text": draft.since(draft.saved),
         "f": lease.fence,
     }
-
-
-def _setting(connection: Connection, lease: Lease) -> tuple[Any, str]:
-    """The conversation's row, and what its customer said last."""
-    row = connection.execute(sa.select(conversations).where(conversations.c.id == lease.conversation)).one()
-    query = (
-        sa.select(events.c.body)
-        .where(events.c.conversation == lease.conversation, events.c.type == MessageAdded.type)
-        .order_by(events.c.seq.desc())
-        .limit(1)
-    )
-    body = connection.execute(query).scalar()
-    return row, (log.from_json(MessageAdded.type, body).text if body else "")
 
 
 def _complain(task: asyncio.Future[Any]) -> None:
