@@ -1,7 +1,7 @@
-"""Deliverables as readable cards. Any payload will do, so that a new kind needs no code here. Pure.
+"""Deliverables as readable cards. Pure.
 
-What it knows are our conventions: `*_minor` is money in the minor unit of `currency`, `*_at`, `*_until` are
-milliseconds since the epoch, and `title` (or `question`, `text`) is what the card is about.
+Each kind knows its own card (`Deliverable.card`); one that this version does not know, from a newer server, is drawn
+from its fields.
 """
 
 from __future__ import annotations
@@ -10,111 +10,64 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from app.repl.terminal import clean, one_line
-
-_HEADLINES = ("title", "headline", "question", "text", "message", "label", "name")
-_PER = {"monthly_minor": " a month", "one_off_minor": " once", "term_total_minor": " in all"}
-#: Currencies of ISO 4217 whose minor unit is not a hundredth.
-_DIGITS = {"JPY": 0, "KRW": 0, "CLP": 0, "ISK": 0, "VND": 0, "BHD": 3, "KWD": 3, "JOD": 3, "OMR": 3, "TND": 3}
-_MILLISECONDS = 10**11
+from agent_core.deliverable import Card, CardLine
+from agent_core.deliverables import DELIVERABLES
+from agent_core.errors import Conflict
+from app.repl.terminal import one_line
 
 
-def money(minor: int, currency: str) -> str:
-    """12345, EUR -> 123.45 EUR"""
-    digits = _DIGITS.get(currency, 2)
-    whole, part = divmod(abs(minor), 10**digits)
-    sign = "-" if minor < 0 else ""
-    return f"{sign}{whole}{f'.{part:0{digits}}' if digits else ''} {currency}".rstrip()
+def drawn(kind: str, payload: Mapping[str, Any], language: str = "en") -> Card:
+    known = DELIVERABLES.get(kind)
+    if known is not None:
+        try:
+            return known.card(known.stored(payload), language)
+        except Conflict:
+            pass  # written by another release: its fields will do
+    title = next((str(payload[k]) for k in ("title", "question", "text") if payload.get(k)), kind)
+    lines = [
+        CardLine(name.replace("_", " "), one_line(str(value))) for name, value in payload.items() if value != title
+    ]
+    return Card(title, tuple(lines))
+
+
+def summary(kind: str, payload: Mapping[str, Any]) -> str:
+    """One line: what it is, and what it comes to."""
+    card = drawn(kind, payload)
+    strong = [f"{line.text} {line.amount}".strip() for line in card.lines if line.strong]
+    return one_line(f"{kind}: {', '.join([card.title, *strong])}", 300)
 
 
 def moment(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def headline(payload: Mapping[str, Any]) -> str:
-    return next((one_line(payload[k], 120) for k in _HEADLINES if isinstance(payload.get(k), str) and payload[k]), "")
+def hints(kind: str, payload: Mapping[str, Any], answers: Sequence[str]) -> list[str]:
+    """What to type for each answer it takes."""
+    return [_hint(kind, answer, payload) for answer in answers]
 
 
-def summary(kind: str, payload: Mapping[str, Any]) -> str:
-    """One line: what it is, and what it costs."""
-    totals = payload.get("totals")
-    currency = str(payload.get("currency", ""))
-    costs = _totals(totals, currency) if isinstance(totals, Mapping) else ""
-    return clean(f"{kind}: {', '.join(part for part in (headline(payload), costs) if part)}".rstrip(": "))
+def takes_data(kind: str, answer: str) -> bool:
+    """Whether something belongs to that answer; of a kind that is not known here, anything but a plain yes or no."""
+    known = DELIVERABLES.get(kind)
+    if known is not None and answer in known.answers:
+        return known.answers[answer] is not None
+    return answer not in ("accept", "decline", "dismiss", "cancel", "none")
 
 
-def _totals(totals: Mapping[str, Any], currency: str) -> str:
-    amounts = {k: v for k, v in totals.items() if isinstance(v, int) and k in _PER}
-    return ", ".join(money(amounts[k], currency) + _PER[k] for k in ("monthly_minor", "one_off_minor") if k in amounts)
+def _hint(kind: str, answer: str, payload: Mapping[str, Any]) -> str:
+    if not takes_data(kind, answer):
+        return f"/{answer}" if answer in ("accept", "decline") else f"/decide {answer}"
+    return f"/answer {_example(payload)}"
 
 
-def card(
-    kind: str,
-    payload: Mapping[str, Any],
-    *,
-    answers: Sequence[str] = (),
-    expires_at: int | None = None,
-    version: int = 1,
-) -> list[str]:
-    """The lines of a card, without a frame."""
-    title = headline(payload)
-    shown = next((k for k in _HEADLINES if isinstance(payload.get(k), str) and payload[k]), None)
-    lines = [f"{title or kind}{f' (version {version})' if version > 1 else ''}"]
-    currency = str(payload.get("currency", ""))
-    rest = {k: v for k, v in payload.items() if k not in (shown, "currency")}
-    lines += [f"  {line}" for line in _fields(rest, currency)]
-    if expires_at is not None:
-        lines.append(f"  valid until {moment(expires_at)}")
-    if answers:
-        lines.append(f"  {kind} takes: {', '.join(answers)}")
-    return [clean(line) for line in lines]
-
-
-def _fields(values: Mapping[str, Any], currency: str) -> list[str]:
-    out: list[str] = []
-    for name, value in values.items():
-        if value is None or value == [] or value == {} or value == "":
-            continue
-        if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-            out += [f"{_label(name)}:", *(f"  - {_row(item, currency)}" for item in value)]
-        elif isinstance(value, str) and "\n" in value:
-            out += [f"{_label(name)}:", *(f"  {line}" for line in value.split("\n"))]
-        else:
-            out.append(f"{_label(name)}: {_value(name, value, currency)}")
-    return out
-
-
-def _row(item: Any, currency: str) -> str:
-    """An item of a list on one line: its headline, then what else it says."""
-    if not isinstance(item, Mapping):
-        return _value("", item, currency)
-    currency = str(item.get("currency", currency))
-    first = next((k for k in ("label", "title", "name", "text") if item.get(k)), None)
-    more = [
-        f"{_label(k)} {_value(k, v, currency)}"
-        for k, v in item.items()
-        if k not in (first, "currency") and v not in (None, "", [], {}, False)
-    ]
-    rest = ", ".join(more)
-    if first is None:
-        return rest
-    return f"{one_line(str(item[first]))} ({rest})" if rest else one_line(str(item[first]))
-
-
-def _value(name: str, value: Any, currency: str) -> str:
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case int() if name.endswith("_minor"):
-            return money(value, currency)
-        case int() if value > _MILLISECONDS and name.endswith(("_at", "_until")):
-            return moment(value)
-        case Mapping():
-            return _row(value, currency)
-        case list():
-            return ", ".join(_row(item, currency) for item in value)
-    return one_line(str(value), 400)
-
-
-def _label(name: str) -> str:
-    return name.removesuffix("_minor").removesuffix("_at").replace("_", " ")
+def _example(payload: Mapping[str, Any]) -> str:
+    """Data that such a card takes, with its own names in it."""
+    match payload:
+        case {"fields": [*fields]}:
+            names = ", ".join(f'"{field["name"]}": "..."' for field in fields)
+            return f'{{"values": {{{names}}}}}'
+        case {"options": [{"id": first}, *_]}:
+            return f'{{"chosen": ["{first}"]}}'
+        case {"items": [{"id": first}, *_]}:
+            return f'{{"done": ["{first}"]}}'
+    return '{"wish": "..."}'

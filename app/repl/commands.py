@@ -13,12 +13,11 @@ from typing import Any
 from agent_core.door import ClientTool, Principal
 from agent_core.errors import Conflict, Invalid
 from app.repl import looking
+from app.repl.cards import takes_data
 from app.repl.chat import Chat, Quit
 from app.repl.transcript import Line
 
 _STOP = re.compile(r'after "(.+)"$', re.DOTALL)
-#: Answers that are a word; the others carry data.
-_PLAIN = ("accept", "decline", "dismiss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ async def answer(chat: Chat, rest: str) -> None:
     if chat.session.open_calls:
         return await chat.session.answer_call(chat.session.open_calls[0]["id"], rest)
     for item in reversed(chat.session.open_deliverables):
-        takes = [a for a in item["answers"] if a not in _PLAIN]
+        takes = [a for a in item["answers"] if takes_data(item["type"], a)]
         if takes:
             return await chat.session.decide_deliverable(item, takes[0], _object(rest))
     raise Conflict(aloud="Nothing waits for an answer.")

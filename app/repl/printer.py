@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent_core import events as e
-from app.repl.cards import card
+from app.repl.cards import drawn, hints, moment
 from app.repl.narrator import Note, Told
 from app.repl.terminal import clean, one_line
 from app.repl.transcript import Line
@@ -232,8 +232,16 @@ def asks(event: e.InterruptOpened) -> RenderableType:
 
 
 def _panel(event: e.DeliverableShown) -> RenderableType:
-    title, *lines = card(
-        event.kind, event.payload, answers=event.answers, expires_at=event.expires_at, version=event.version
-    )
-    body = Group(Text(title, style="bold"), *(Text(line.removeprefix("  ")) for line in lines))
-    return _row("card", Panel(body, title=Text(event.kind), title_align="left", border_style="blue"))
+    card = drawn(event.kind, event.payload)
+    lines = Table.grid(expand=True, padding=(0, 2, 0, 0))
+    lines.add_column(ratio=1, overflow="fold")
+    lines.add_column(justify="right", overflow="fold")
+    for line in card.lines:
+        style = "bold" if line.strong else ""
+        lines.add_row(Text(clean(line.text), style=style), Text(clean(line.amount), style=style))
+    until = [f"valid until {moment(event.expires_at)}"] if event.expires_at is not None else []
+    small = [*card.notes, *until, *hints(event.kind, event.payload, event.answers)]
+    body = Group(lines, *(Text(clean(note), style="dim") for note in small))
+    version = f" (version {event.version})" if event.version > 1 else ""
+    title = Text(clean(card.title) + version, style="bold")
+    return _row("card", Panel(body, title=title, title_align="left", border_style="blue", subtitle=Text(event.kind)))

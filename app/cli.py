@@ -1,0 +1,112 @@
+"""The command `parley`. Its help must come at once: nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+# Rich takes longer to import than everything else here, for coloured help.
+os.environ.setdefault("TYPER_USE_RICH", "0")
+
+import typer
+
+app = typer.Typer(
+    help="Parley: one conversation between a customer and a business's agent.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+CODES = """\b
+Exit codes: 0 ok, 1 an expectation of the script failed, 2 usage or configuration, 3 the model's provider failed,
+4 a guardrail refused or an approval was refused or left open, 5 a turn took too long, 130 interrupted."""
+
+
+@app.command()
+def serve() -> None:
+    """Serve conversations over HTTP."""
+    from agent_core.settings import read_settings
+
+    importlib.import_module("app.server").serve(read_settings())
+
+
+@app.command(epilog=CODES)
+def chat(
+    prompt: Annotated[
+        str | None,
+        typer.Option("-p", "--prompt", help="Say this, print the answer, leave; - reads it from standard input."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line for everything that happens.")] = False,
+    last: Annotated[bool, typer.Option("-c", "--continue", help="Go on with your last conversation.")] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option("-r", "--resume", metavar="ID", help="Go on with this one; a customer's is read-only."),
+    ] = None,
+    fork: Annotated[str | None, typer.Option("--fork", metavar="ID", help="Go on in a copy of this one.")] = None,
+    script: Annotated[
+        Path | None, typer.Option("--script", metavar="FILE", help="Run a transcript and compare what comes of it.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Write a transcript that --script replays.")
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option("--server", metavar="URL", help="Talk to this server instead of in this process.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Begin with this agent.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Answer with this model.")] = None,
+    language: Annotated[str | None, typer.Option("--language", help="The conversation's language, such as de.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With -p: approve whatever is asked.")] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long a turn may take.")
+    ] = 150.0,
+) -> None:
+    """Talk: at a terminal, from a pipe, once, by a script."""
+    from app.repl.entry import Options, main
+
+    ways = [name for name, given in (("-c", last), ("-r", resume), ("--fork", fork)) if given]
+    if len(ways) > 1 or (prompt is not None and script is not None):
+        raise typer.BadParameter(f"{' and '.join(ways) or '-p and --script'} do not go together")
+    options = Options(
+        prompt=prompt, json=json, last=last, resume=resume, fork=fork, script=script, record=record, server=server,
+        agent=agent, model=model, language=language, yes=yes, seconds=timeout,
+    )  # fmt: skip
+    raise typer.Exit(main(options))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def tools(context: typer.Context) -> None:
+    """Run the demo business as an MCP server (--help)."""
+    raise typer.Exit(importlib.import_module("tools.__main__").main(context.args))
+
+
+@app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="The findings as one JSON object.")] = False,
+) -> None:
+    """Say what is wrong here, and what to do."""
+    from app.doctor import main
+
+    raise typer.Exit(main(as_json=json))
+
+
+@app.command()
+def version() -> None:
+    """Say which version this is."""
+    from importlib.metadata import version as of
+
+    typer.echo(f"parley {of('parley')}")
+
+
+def main() -> None:
+    from agent_core.errors import SetupError
+
+    try:
+        app()
+    except SetupError as error:
+        print(f"parley: {error}", file=sys.stderr)
+        sys.exit(2)
