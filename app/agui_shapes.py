@@ -53,7 +53,9 @@ def interrupt(values: Mapping[str, Any]) -> Shape:
         "message": values.get("title") or values["tool"],
         "toolCallId": values["call"],
         "responseSchema": {"type": "object", "properties": answer, "required": ["approved"]},
-        "expiresAt": datetime.fromtimestamp(values["expires_at"] / 1000, UTC).isoformat().replace("+00:00", "Z"),
+        "expiresAt": datetime.fromtimestamp(values["expires_at"] / 1000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z"),
         "metadata": {"tool": values["tool"], "arguments": arguments, "editable": editable},
     }
     return out

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 
-from agent_core.door import Principal, Start
+from agent_core.door import ClientTool, Principal, Start
 from app import native
 from app.guards import Bearer, CurrentConversation, CurrentVisitor, Id, ServicesConversation
 from app.house import House, TheDoor, TheHouse
@@ -89,7 +89,10 @@ async def history(
 @router.post("/{conversation}/messages", status_code=202, responses=CHANGE | responses(503))
 async def say(door: TheDoor, place: CurrentConversation, body: SayRequest) -> Accepted:
     """It is stored when this returns; the answer comes over `/events`. Sent again with the same id, nothing happens twice."""
-    receipt = await door.say(place.who, place.id, body.text, client_message_id=body.client_message_id, mode=body.mode)
+    tools = [ClientTool(tool.name, tool.description, tool.parameters) for tool in body.tools]
+    receipt = await door.say(
+        place.who, place.id, body.text, client_message_id=body.client_message_id, mode=body.mode, client_tools=tools
+    )
     return Accepted.of(receipt)
 
 

@@ -33,6 +33,12 @@ async def _bearer_of(house: TheHouse, credentials: Credentials) -> Principal | N
 Bearer = Annotated[Principal | None, Depends(_bearer_of)]
 
 
+async def _somebody(who: Bearer) -> Principal:
+    if who is None:
+        raise NotFound("token")
+    return who
+
+
 async def _visitor(who: Bearer) -> Principal:
     """A visitor, or who may see all conversations; not the operator, whose routes are elsewhere."""
     if who is None or who.role == "operator":
@@ -55,6 +61,7 @@ async def _service(who: Bearer) -> Principal:
     return who
 
 
+CurrentSomebody = Annotated[Principal, Depends(_somebody)]
 CurrentVisitor = Annotated[Principal, Depends(_visitor)]
 CurrentOperator = Annotated[Principal, Depends(_operator)]
 CurrentService = Annotated[Principal, Depends(_service)]

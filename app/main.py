@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from agent_core.door import Conversations
 from agent_core.settings import Settings
-from app import agui_routes, conversations, feed, health, operators, pages, problems
+from app import agui_routes, conversations, desk, feed, health, operators, pages, problems
 from app.entrance import Entrance
 from app.house import House
 from app.tokens import Tokens
@@ -40,7 +40,7 @@ def create_app(settings: Settings, door: Conversations | OpenDoor) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.house = house
-    for router in (pages.router, health.router, conversations.router, feed.router, operators.router):
+    for router in (pages.router, health.router, conversations.router, feed.router, operators.router, desk.router):
         app.include_router(router)
     app.include_router(agui_routes.router)
     app.include_router(agui_routes.copilotkit)

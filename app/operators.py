@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from app import native
 from app.guards import CurrentOperator, OperatorsConversation
 from app.house import TheDoor
 from app.problems import BODY, MINE, responses
-from app.shapes import Accepted, ConversationLine, ConversationList, Floor, ReplyRequest
+from app.shapes import Accepted, ConversationLine, ConversationList, EventList, Floor, ReplyRequest
 
 router = APIRouter(prefix="/operator/conversations", tags=["operators"])
 
@@ -27,6 +28,22 @@ async def list_(
 @router.get("/{conversation}", responses=MINE)
 async def snapshot(door: TheDoor, place: OperatorsConversation) -> dict[str, Any]:
     return await door.snapshot(place.who, place.id)
+
+
+@router.get("/{conversation}/history", responses=MINE)
+async def history(
+    door: TheDoor,
+    place: OperatorsConversation,
+    after: Annotated[int, Query(ge=0, le=10**15)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 500,
+) -> EventList:
+    logged = await door.history(place.who, place.id, after, limit)
+    return EventList(events=[native.to_dict(item) for item in logged])
+
+
+@router.get("/{conversation}/export", responses=MINE)
+async def export(door: TheDoor, place: OperatorsConversation) -> dict[str, Any]:
+    return await door.export(place.who, place.id)
 
 
 @router.post("/{conversation}/floor", responses=MINE | responses(409, 415, 413))

@@ -46,12 +46,21 @@ class StartRequest(Request):
     thread: Name | None = None
 
 
+class ToolRequest(Request):
+    """A tool that your client runs itself; its answer goes to `/calls/{call}`."""
+
+    name: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    description: Annotated[str, Field(max_length=1024)]
+    parameters: dict[str, Any]
+
+
 class SayRequest(Request):
     """The same `client_message_id` is the same message, however often it is sent."""
 
     client_message_id: Name
     text: Text
     mode: Literal["text", "voice"] = "text"
+    tools: Annotated[list[ToolRequest], Field(max_length=32)] = []
 
 
 class ReplyRequest(Request):
@@ -160,6 +169,26 @@ class ConversationLine(BaseModel):
 
 class ConversationList(BaseModel):
     conversations: list[ConversationLine]
+
+
+class Tool(BaseModel):
+    name: str
+    description: str
+    server: str
+    approval: bool
+    state: str
+
+
+class DeskAnswer(BaseModel):
+    """What is running here."""
+
+    team: str
+    agents: list[str]
+    model: str
+    demo: bool
+    database: str
+    tools: list[Tool]
+    servers: dict[str, dict[str, Any]]
 
 
 class EventList(BaseModel):
