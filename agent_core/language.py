@@ -29,16 +29,17 @@ LONGEST = 600
 EARLIER = 6
 #: Under this many letters a guess is a guess, also for a library.
 FEWEST_LETTERS = 8
-#: How far the best language must be ahead of the next, where the library itself is not sure.
-CLEAR_LEAD = 0.25
+#: How far the best of two words, or where the library is not sure, must be ahead of the next.
+CLEAR_LEAD = 0.4
 
 #: Guessed among, whatever is allowed: a Dutch message must not pass for German where Dutch is not spoken.
-NEIGHBOURS = ("en", "de", "es", "fr", "ar", "it", "pt", "nl", "pl", "tr")
+NEIGHBOURS = ("en", "de", "es", "fr", "ar", "it", "pt", "nl", "pl", "tr", "fa", "ur")
 
 _NOT_WORDS = re.compile(
     r"https?://\S+|www\.\S+|\S+@\S+|\b[\w-]*\d[\w-]*\b|[\u200b-\u200f\u202a-\u202e\u2066-\u2069]", re.UNICODE
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*", re.UNICODE)
+_NAMES_IN_A_ROW = re.compile(r"\b[A-ZÀ-ÖØ-Þ][^\W\d_]+(?: [A-ZÀ-ÖØ-Þ][^\W\d_]+)+")
 _SENTENCE = re.compile(r"[.!?;:\n؟]+")
 _ARABIC = re.compile(r"[\u0621-\u064a]{2,}")
 #: Letters of Persian and Urdu that Arabic has not.
@@ -190,7 +191,7 @@ def _by_script(words: list[str]) -> str | None:
 def _by_letters(text: str, words: list[str], allowed: tuple[str, ...]) -> str | None:
     if sum(map(len, words)) < FEWEST_LETTERS or _only_names(text, words):
         return None
-    guess = _detector(allowed).detect_details(" ".join(words))
+    guess = _detector(allowed).detect_details(" ".join(_without_names(text) or words))
     best, second = sorted([*guess.scores.values(), 0.0, 0.0], reverse=True)[:2]
     sure = best - second >= CLEAR_LEAD or (guess.reliable and len(words) > 2)
     return str(guess.language) if sure else None
@@ -200,6 +201,12 @@ def _only_names(text: str, words: list[str]) -> bool:
     """Few words, and each begins with a capital: a name, an address, a product."""
     written = _WORD.findall(_NOT_WORDS.sub(" ", text[:LONGEST]))
     return len(words) < 2 or (len(words) <= 4 and all(word[0].isupper() for word in written))
+
+
+def _without_names(text: str) -> list[str]:
+    """The words without "Luca Ferretti" and other runs of capitals; [] when little would be left."""
+    words = _WORD.findall(_NAMES_IN_A_ROW.sub(" ", _NOT_WORDS.sub(" ", text[:LONGEST])))
+    return [word.lower() for word in words] if len(words) > 2 else []
 
 
 @lru_cache(maxsize=16)
