@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from agent_core import approvals, archive, deliverable_rows, floor, ids, language, log, turn_rows
 from agent_core.analyst import Analyst
 from agent_core.door import ClientTool, Decision, Desk, Principal, Receipt, Start, Summary, ToolCard
-from agent_core.errors import Invalid, NotFound
+from agent_core.errors import Conflict, Invalid, NotFound
 from agent_core.events import (
     ConversationStarted,
     Cursor,
@@ -236,8 +236,10 @@ class InProcessConversations:
         answer: Mapping[str, Any] | None = None,
     ) -> Decision:
         row = await self._db.read(lambda c: deliverable_rows.find(c, who, conversation, deliverable, version))
-        kind = self._shop.deliverables[row.kind]
-        payload = kind.Payload.model_validate_json(row.payload)
+        kind = self._shop.deliverables.get(row.kind)
+        if kind is None:
+            raise Conflict(f"{row.kind} is gone", aloud="This can no longer be answered. Ask for a new one.")
+        payload = kind.stored(json.loads(row.payload))
         checked = kind.check(payload, decision, answer)
         note = kind.follow_up(payload, decision, checked)
         outcome = await self._write(

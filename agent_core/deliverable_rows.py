@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ class Showing:
     expires_at: int | None
 
 
+def subject_key(subject: str | None) -> str | None:
+    """As it is stored: a subject may be a whole question, a key is short."""
+    return subject if subject is None or len(subject) <= 120 else hashlib.sha256(subject.encode()).hexdigest()
+
+
 def show(connection: Connection, showing: Showing) -> DeliverableShown:
     """Store it; the same subject in the same conversation makes a new version, and the one before is superseded."""
     known = _of_subject(connection, showing)
@@ -45,7 +51,7 @@ def show(connection: Connection, showing: Showing) -> DeliverableShown:
             "version": version,
             "conversation": showing.conversation,
             "kind": showing.kind,
-            "subject": showing.subject,
+            "subject": subject_key(showing.subject),
             "payload": json.dumps(showing.payload, ensure_ascii=False),
             "status": "shown",
             "expires_at": showing.expires_at,
@@ -71,7 +77,7 @@ def _of_subject(connection: Connection, showing: Showing) -> Row[Any] | None:
         .where(
             deliverables.c.conversation == showing.conversation,
             deliverables.c.kind == showing.kind,
-            deliverables.c.subject == showing.subject,
+            deliverables.c.subject == subject_key(showing.subject),
         )
         .order_by(deliverables.c.version.desc())
         .limit(1)
@@ -159,7 +165,7 @@ def accepted(connection: Connection, conversation: str, kind: str, subject: str)
         .where(
             deliverables.c.conversation == conversation,
             deliverables.c.kind == kind,
-            deliverables.c.subject == subject,
+            deliverables.c.subject == subject_key(subject),
         )
         .order_by(deliverables.c.version.desc())
         .limit(1)

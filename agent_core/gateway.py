@@ -59,7 +59,7 @@ class Tool:
     description: str
     schema: Mapping[str, Any]
     rule: ToolRule
-    deliverable: Deliverable | None = None
+    deliverable: Deliverable[Any, Any] | None = None
 
     @property
     def kind(self) -> str:
@@ -80,7 +80,7 @@ class Gateway:
         self,
         team: Team,
         servers: ToolServers,
-        deliverables: Mapping[str, Deliverable],
+        deliverables: Mapping[str, Deliverable[Any, Any]],
         database: Database,
         feeds: Feeds,
     ) -> None:
@@ -105,9 +105,9 @@ class Gateway:
     def _tool(self, definition: ToolDefinition) -> Tool:
         return Tool(definition.name, definition.description, definition.schema, self._team.rule(definition.name))
 
-    def _show_tool(self, deliverable: Deliverable) -> Tool:
-        schema = deliverable.Ask.model_json_schema()
-        return Tool(deliverable.name, deliverable.description, schema, self._team.rule(deliverable.name), deliverable)
+    def _show_tool(self, deliverable: Deliverable[Any, Any]) -> Tool:
+        rule = self._team.rule(deliverable.name)
+        return Tool(deliverable.name, deliverable.description, deliverable.schema, rule, deliverable)
 
     def find(self, name: str) -> Tool | None:
         if name in self._deliverables:
@@ -252,8 +252,8 @@ class Gateway:
         answer = await self._servers.call(tool.name, dict(arguments), timeout=tool.rule.timeout, meta=_meta(call))
         return Result("error" if answer.is_error else "ok", _bounded(answer.text))
 
-    async def _show(self, deliverable: Deliverable, call: Call, arguments: Mapping[str, Any]) -> Result:
-        ask = deliverable.Ask.model_validate(arguments)
+    async def _show(self, deliverable: Deliverable[Any, Any], call: Call, arguments: Mapping[str, Any]) -> Result:
+        ask = deliverable.read(arguments)
         payload = await deliverable.prepare(ask, _Business(self._servers, call))
         showing = deliverable_rows.Showing(
             call.conversation,

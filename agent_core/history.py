@@ -86,10 +86,9 @@ class _Items:
                 if text:
                     self.out.append({"role": "assistant", "content": text})
             case e.ToolCalled() as called:
-                self._call(called.call, called.tool, called.arguments, self._output(called))
+                self._call(entry.seq, called.tool, called.arguments, self._output(called))
             case e.AgentChanged() as changed if changed.turn is not None:
-                call = changed.call or f"handoff_{entry.seq}"
-                self._call(call, f"transfer_to_{changed.agent}", "{}", f'{{"assistant": "{changed.agent}"}}')
+                self._call(entry.seq, f"transfer_to_{changed.agent}", "{}", f'{{"assistant": "{changed.agent}"}}')
             case e.DeliverableDecided() as decided if decided.note:
                 self.out.append({"role": "user", "content": decided.note})
 
@@ -107,6 +106,8 @@ class _Items:
             return f"{output[:OLD_OUTPUT]}… [shortened]"
         return output
 
-    def _call(self, call: str, name: str, arguments: str, output: str) -> None:
+    def _call(self, seq: int, name: str, arguments: str, output: str) -> None:
+        # Named by its place: a provider may use a call id again, and two calls of one name in a request are an error.
+        call = f"past_{seq}"
         self.out.append({"type": "function_call", "call_id": call, "name": name, "arguments": arguments})
         self.out.append({"type": "function_call_output", "call_id": call, "output": output})

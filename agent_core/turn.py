@@ -56,7 +56,7 @@ class Workshop:
     feeds: Feeds
     gateway: Gateway
     servers: ToolServers
-    deliverables: Mapping[str, Deliverable]
+    deliverables: Mapping[str, Deliverable[Any, Any]]
     models: Models
     team: Team
     owner: Owner

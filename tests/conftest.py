@@ -36,7 +36,7 @@ agents:
     description: Answers first.
     instructions: You help.
     tools: [lookup, charge, lock, slow, refuse, big]
-    deliverables: []
+    deliverables: [displayAlert, displayForm, displayChoices, displayChecklist, displayOffer]
     handoffs: [expert]
     guardrails: [{name: no_swearing, pattern: "\\\\bdarn\\\\b", aloud: "Let's stay polite."}]
   - name: expert
