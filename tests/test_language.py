@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_core.events import SettingChanged, TurnFinished
 from agent_core.language import NEIGHBOURS, detect, kept, requested
+from tests.conftest import ANA
 
 SITE = ("en", "de", "es", "fr", "ar")
 
@@ -262,3 +264,17 @@ def test_the_detector_is_not_loaded_before_a_message_needs_it() -> None:
         "sys.exit('eldc' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
+
+
+async def test_a_conversation_remembers_its_language_and_says_when_it_changes(core, watching):
+    said = ["ok", "Warum ist meine Rechnung so hoch?", "I do not understand that", "C-1001", "please tell me in words"]
+    async with core(*["Hm."] * len(said)) as door:
+        conversation = await door.start(ANA)
+        languages = []
+        for n, text in enumerate(said):
+            receipt = await door.say(ANA, conversation, text, client_message_id=f"m{n}")
+            await watching(door, ANA, conversation).event(TurnFinished, turn=receipt.turn)
+            languages.append((await door.snapshot(ANA, conversation))["language"])
+        changes = [i.event.value for i in await door.history(ANA, conversation) if isinstance(i.event, SettingChanged)]
+    assert languages == [None, "de", "de", "de", "en"]
+    assert changes == ["de", "en"]
