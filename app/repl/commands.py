@@ -41,6 +41,8 @@ def find(text: str) -> tuple[Command, str]:
 
 async def act(chat: Chat, line: Line) -> None:
     """Do what a `you` or `oper` line says; returns when that has settled. Raises ParleyError, Quit."""
+    if line.text.startswith("/say "):
+        line = Line("oper", line.text.removeprefix("/say ").strip())
     if line.text.startswith("/"):
         command, rest = find(line.text)
         (chat.session if command.acts else chat.printer).typed(line)
@@ -214,8 +216,8 @@ async def floor(chat: Chat, rest: str) -> None:
     await chat.session.until(lambda: chat.session.seq >= cursor.seq)
 
 
-async def say(chat: Chat, rest: str) -> None:
-    await chat.session.reply(chat.operator, rest)
+async def say(_chat: Chat, _rest: str) -> None:
+    raise Invalid("say", "write /say and what the operator says")
 
 
 async def feedback(chat: Chat, rest: str) -> None:

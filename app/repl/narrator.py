@@ -161,9 +161,10 @@ def usage(event: e.TurnFinished) -> str:
     if event.first_token_ms is not None:
         parts.append(f"first word {seconds(event.first_token_ms)}")
     parts.append(f"in all {seconds(event.milliseconds)}")
-    cached = f" ({event.cached_tokens} cached)" if event.cached_tokens else ""
-    parts.append(f"{event.input_tokens}{cached} + {event.output_tokens} tokens")
-    parts.append(dollars(event.cost_microdollars))
+    if event.requests:
+        cached = f" ({event.cached_tokens} cached)" if event.cached_tokens else ""
+        parts.append(f"{event.input_tokens}{cached} + {event.output_tokens} tokens")
+        parts.append(dollars(event.cost_microdollars))
     return " · ".join(parts + ([one_line(event.model)] if event.model else []))
 
 

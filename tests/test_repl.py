@@ -1,0 +1,443 @@
+"""The REPL, to the letter: what is typed, what is printed, what is recorded, how it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_core.errors import AnswerCut, Conflict, Invalid, ModelUnavailable, NotFound
+from app.repl import exit_codes, loop
+from app.repl.attach import DEVELOPER
+from app.repl.chat import Chat
+from app.repl.commands import COMMANDS, act, act_all
+from app.repl.plain import AnswerPrinter, JsonPrinter, PlainPrinter
+from app.repl.script import Collector
+from app.repl.terminal import clean
+from app.repl.transcript import Line, parse, steps
+from tests.conftest import ANA
+from tests.scripted import Call, Fail, Hold
+
+LOCK = Call("lock", {"card": "A-1", "note": "lost"})
+
+
+async def lines(*texts: str) -> AsyncIterator[str]:
+    for text in texts:
+        yield text + "\n"
+
+
+def timeless(text: str) -> str:
+    """Times and ids differ from run to run."""
+    text = re.sub(r"\d+\.\d\d s", "0.00 s", text)
+    return re.sub(r"(conv|turn|msg|int|dlv)_[0-9a-f]{32}", r"\1_x", text)
+
+
+class Talk:
+    """A chat with a scripted model whose output can be read."""
+
+    def __init__(self, chat: Chat, out: io.StringIO, aside: io.StringIO, collector: Collector) -> None:
+        self.chat, self.out, self.aside, self.collector = chat, out, aside, collector
+
+    async def pipe(self, *texts: str, seconds: float = 5) -> int:
+        return await loop.lines_of(self.chat, lines(*texts), seconds=seconds)
+
+    async def script(self, text: str, seconds: float = 5) -> Any:
+        return await loop.script(self.chat, steps(parse(text)), self.collector, seconds=seconds)
+
+    @property
+    def printed(self) -> str:
+        return timeless(self.out.getvalue())
+
+
+@asynccontextmanager
+async def talk(core: Any, *model: Any, kind: str = "plain", new: bool = True) -> AsyncIterator[Talk]:
+    out, aside, collector = io.StringIO(), io.StringIO(), Collector()
+    printers: dict[str, Any] = {
+        "plain": lambda: PlainPrinter(out),
+        "answer": lambda: AnswerPrinter(out, aside),
+        "json": lambda: JsonPrinter(out, aside),
+    }
+    async with core(*model) as door:
+        chat = Chat(door, DEVELOPER, printers[kind](), sinks=[collector])
+        if new:
+            await chat.new()
+        try:
+            yield Talk(chat, out, aside, collector)
+        finally:
+            await chat.aclose()
+
+
+# ---- what is typed, what is printed
+
+
+async def test_a_piped_conversation_reads_as_a_transcript(core):
+    steps_ = ("Hello.\n\nWhat can I do?", [Call("lookup", {"q": "plans"})], "It is 42.")
+    async with talk(core, *steps_) as it:
+        assert await it.pipe("Hi", "# nobody reads this", "Look up \\", "plans", "/quit", "never said") == exit_codes.OK
+        assert it.printed == (
+            "you   > Hi\n"
+            "agent > Hello.\n"
+            "\n"
+            "        What can I do?\n"
+            "# first word 0.00 s · in all 0.00 s · 1 + 1 tokens · no price known · scripted\n"
+            "you   > Look up\n"
+            "        plans\n"
+            "# language is now en\n"
+            'tool  > lookup {"q": "plans"} = ok\n'
+            "agent > It is 42.\n"
+            "# first word 0.00 s · in all 0.00 s · 8 + 2 tokens · no price known · scripted\n"
+            "you   > /quit\n"
+        )
+
+
+async def test_what_is_printed_can_be_run_as_a_script(core):
+    model = (["One moment.", LOCK], "Locked.", [Call("transfer_to_expert")], "I know more.")
+    async with talk(core, *model) as it:
+        await it.pipe("Lock my card", "/approve", "The expert, please")
+        printed = it.out.getvalue()
+    async with talk(core, *model) as it:
+        result = await it.script(printed)
+        assert (result.code, result.report) == (exit_codes.OK, "")
+
+
+async def test_an_approval_shows_the_exact_arguments_and_runs_the_edited_ones(core, shop):
+    async with talk(core, [LOCK], "Locked.") as it:
+        assert await it.pipe("Lock my card", '/approve {"note": "stolen"}') == exit_codes.OK
+        assert shop.effects[0][1] == {"card": "A-1", "note": "stolen"}
+        assert 'asks  > lock {"card": "A-1", "note": "lost"}\n' in it.printed
+        assert 'tool  > lock {"card": "A-1", "note": "stolen"} = ok\n' in it.printed
+
+
+async def test_a_no_is_told_as_refused(core, shop):
+    async with talk(core, [LOCK], "As you wish.") as it:
+        await it.pipe("Lock my card", "/reject")
+        assert shop.effects == []
+        assert 'tool  > lock {"card": "A-1", "note": "lost"} = refused\nagent > As you wish.\n' in it.printed
+
+
+async def test_a_client_tool_is_offered_called_and_answered(core):
+    async with talk(core, [Call("where_am_i")], "You are in Bonn.") as it:
+        await it.pipe("/tool where_am_i", "Where am I?", "/answer Bonn")
+        assert "call  > where_am_i {}\nyou   > /answer Bonn\ntool  > where_am_i {} = ok\nagent > You are" in it.printed
+
+
+async def test_an_operator_takes_over_speaks_and_gives_back(core):
+    async with talk(core, "Hello.", "Me again.") as it:
+        await it.pipe("Hi", "/floor take Maya", "Anyone there?")
+        await act(it.chat, Line("oper", "Hello, Maya here."))
+        await it.pipe("/floor give", "Hi again")
+        told = [str(line) for line in parse(it.printed) if line.kind != "you"]
+        assert told == [
+            "agent > Hello.",
+            "floor > operator (Maya)",
+            "oper  > Hello, Maya here.",
+            "floor > agent",
+            "agent > Me again.",
+        ]
+
+
+async def test_what_models_and_tools_write_cannot_command_the_terminal(core):
+    evil = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31mred\u202egnp.exe\x08\x08"
+    async with talk(core, [Call("lookup", {"q": evil})], f"Look: {evil}") as it:
+        await it.pipe("Hi")
+        shown = it.out.getvalue()
+        assert not set(shown) & set("\x1b\x07\x08\x9b\u202e")
+        assert "Look: ]52;c;ZXZpbA==[2J31mredgnp.exe" in shown
+
+
+def test_cleaning_keeps_words_of_every_script_line_breaks_and_tabs():
+    text = "שלום\tمرحبا 你好\n👩‍👧 e\u0301"
+    assert clean(text) == text
+
+
+async def test_a_refused_command_is_said_and_ends_a_pipe(core):
+    async with talk(core) as it:
+        assert await it.pipe("/approve", "never said") == exit_codes.USAGE
+        assert it.printed == "you   > /approve\n# Nothing waits for a yes or a no.\n"
+
+
+async def test_every_command_has_help_and_none_is_unknown_to_it(core):
+    async with talk(core) as it:
+        await it.pipe("/help")
+        for name in COMMANDS:
+            assert f"# /{name} " in it.printed
+        with pytest.raises(Invalid):
+            await act(it.chat, Line("you", "/abracadabra"))
+
+
+# ---- looking
+
+
+async def test_state_usage_history_events_tools_and_desk_can_be_looked_at(core):
+    async with talk(core, [Call("lookup", {"q": "x"})], "It is 42.") as it:
+        await it.pipe("Hi")
+        for command, shows in (
+            ("/state", '"agent": "lead"'),
+            ("/usage", "1 turns, 2 requests"),
+            ("/history", "# agent > It is 42."),
+            ("/history 1", "# agent > It is 42."),
+            ("/inspect", "tool.finished"),
+            ("/inspect 1", '"type": "conversation.started"'),
+            ("/inspect all", "conversation.started"),
+            ("/tools", "lock"),
+            ("/status", "team          The Shop: lead, expert"),
+            ("/agent", "# * lead"),
+            ("/model", "# scripted"),
+            ("/list", it.chat.session.conversation),
+        ):
+            it.out.truncate(0)
+            it.out.seek(0)
+            await act(it.chat, Line("you", command))
+            assert shows in it.out.getvalue(), command
+
+
+async def test_a_conversation_is_exported_as_transcript_and_as_events(core, tmp_path):
+    async with talk(core, "Hello.") as it:
+        await it.pipe("Hi", f"/export {tmp_path}/a.txt", f"/export {tmp_path}/a.json", "/export")
+        assert (tmp_path / "a.txt").read_text() == "you   > Hi\nagent > Hello.\n"
+        assert json.loads((tmp_path / "a.json").read_text())[0]["type"] == "conversation.started"
+        assert "# agent > Hello.\n" in it.printed
+        assert await it.pipe(f"/export {tmp_path}/no/such/folder.txt") == exit_codes.USAGE
+
+
+# ---- which conversation
+
+
+async def test_the_last_conversation_is_continued_and_any_is_resumed_by_id(core):
+    async with talk(core, "Hello.", "Still here.") as it:
+        await it.pipe("Hi")
+        first = it.chat.session.conversation
+        await it.pipe("/new")
+        assert it.chat.session.conversation != first
+        await it.pipe(f"/resume {first}", "And now?")
+        assert it.printed.endswith(
+            "agent > Still here.\n# first word 0.00 s · in all 0.00 s · 3 + 1 tokens · no price known · scripted\n"
+        )
+        await it.chat.resume_last()
+        assert it.chat.session.conversation == first
+
+
+async def test_a_fork_goes_on_alone(core):
+    async with talk(core, "Hello.", "In the copy.") as it:
+        await it.pipe("Hi")
+        first = it.chat.session.conversation
+        await it.pipe("/fork", "Go on")
+        assert it.chat.session.snapshot["forked_from"] == first
+        assert len(await it.chat.door.history(DEVELOPER, first)) < len(
+            await it.chat.door.history(DEVELOPER, it.chat.session.conversation)
+        )
+
+
+async def test_a_customers_conversation_is_read_only_unless_forked(core):
+    async with talk(core, "Hello Ana.", "Hello developer.", new=False) as it:
+        conversation = await it.chat.door.start(ANA)
+        await it.chat.door.say(ANA, conversation, "Hi", client_message_id="m1")
+        await it.chat.resume(conversation)
+        async with asyncio.timeout(5):
+            await it.chat.session.until(lambda: bool(it.chat.session.ended))
+        assert await it.pipe("I am Ana, honestly") == exit_codes.USAGE
+        assert "This is a customer's conversation" in it.printed
+        assert await it.pipe("/fork", "Hi") == exit_codes.OK
+        assert "agent > Hello developer." in it.printed
+
+
+async def test_a_conversation_that_is_not_there_is_not_found(core):
+    async with talk(core, new=False) as it:
+        with pytest.raises(NotFound):
+            await it.chat.resume("conv_" + "0" * 32)
+        with pytest.raises(NotFound):
+            await it.chat.resume_last()
+
+
+async def test_erasing_wants_the_id_and_leaves_nothing(core):
+    async with talk(core, "Hello.") as it:
+        await it.pipe("Hi")
+        conversation = it.chat.session.conversation
+        with pytest.raises(Invalid, match="undone"):
+            await act(it.chat, Line("you", "/erase"))
+        await act(it.chat, Line("you", f"/erase {conversation}"))
+        with pytest.raises(NotFound):
+            await it.chat.door.snapshot(DEVELOPER, conversation)
+
+
+async def test_agent_and_model_are_switched_for_one_conversation(core):
+    async with talk(core, "I know more.") as it:
+        await it.pipe("/agent expert", "/model other", "Hi")
+        assert it.chat.session.snapshot["agent"] == "expert"
+        assert "# agent is now expert\n" in it.printed
+        assert "· other\n" in it.printed
+        with pytest.raises(Invalid, match="expert"):
+            await act(it.chat, Line("you", "/agent nobody"))
+
+
+async def test_feedback_is_given_to_the_last_answer(core):
+    async with talk(core, "Hello.") as it:
+        with pytest.raises(Conflict):
+            await act(it.chat, Line("you", "/feedback up"))
+        await it.pipe("Hi", "/feedback down too short")
+        async with asyncio.timeout(5):
+            await it.chat.session.until(lambda: "feedback: down, too short" in it.out.getvalue())
+
+
+# ---- stopping
+
+
+async def test_a_stop_keeps_what_was_said_and_is_recorded_with_its_words(core, tmp_path):
+    hold = Hold()
+    async with talk(core, ["We open at nine and ", hold, "never said"]) as it:
+        it.chat.record(tmp_path / "t.txt")
+        asking = asyncio.create_task(it.pipe("When do you open?"))
+        async with asyncio.timeout(5):
+            await hold.reached.wait()
+            await it.chat.session.until(lambda: it.chat.session.draft.startswith("We open at nine and"))
+            await it.chat.stop()
+            assert await asking == exit_codes.OK
+        it.chat.record(None)
+    recorded = (tmp_path / "t.txt").read_text()
+    assert recorded == (
+        'you   > When do you open?\nyou   > /stop after "open at nine and"\nagent > We open at nine and\nends  > stopped\n'
+    )
+    async with talk(core, ["We open at nine and ", Hold(), "never said"]) as it:
+        assert (await it.script(recorded)).code == exit_codes.OK
+
+
+async def test_nothing_can_be_stopped_when_nothing_runs(core):
+    async with talk(core) as it:
+        await it.pipe("/stop")
+        assert it.printed == "you   > /stop\n# nothing runs\n"
+        with pytest.raises(Invalid):
+            await act(it.chat, Line("you", "/stop whenever"))
+
+
+# ---- once
+
+
+async def test_once_prints_the_answer_alone_and_the_rest_aside(core):
+    async with talk(core, [Call("lookup", {"q": "x"})], "It is 42.", kind="answer") as it:
+        assert await loop.once(it.chat, "Hi", yes=False, seconds=5) == exit_codes.OK
+        assert it.out.getvalue() == "It is 42.\n"
+        assert 'tool  > lookup {"q": "x"} = ok\n# first word' in it.aside.getvalue()
+
+
+async def test_json_prints_every_event_and_every_piece_of_text(core):
+    async with talk(core, "Hello there.", kind="json") as it:
+        await loop.once(it.chat, "Hi", yes=False, seconds=5)
+        events = [json.loads(line) for line in it.out.getvalue().splitlines()]
+        types = [event["type"] for event in events]
+        assert types[:2] == ["message.added", "turn.started"]
+        assert types[-2:] == ["message.finished", "turn.finished"]
+        assert "".join(event["text"] for event in events if event["type"] == "text.delta") == "Hello there."
+
+
+@pytest.mark.parametrize(
+    ("model", "yes", "code"),
+    [
+        (["Hello."], False, exit_codes.OK),
+        ([[Fail(ModelUnavailable())]], False, exit_codes.PROVIDER),
+        ([["We open ", Fail(AnswerCut())]], False, exit_codes.PROVIDER),
+        ([[LOCK], "Locked."], False, exit_codes.REFUSED),
+        ([[LOCK], "Locked."], True, exit_codes.OK),
+    ],
+    ids=["ok", "provider down", "answer cut", "waits for a yes", "says yes"],
+)
+async def test_the_exit_code_of_once_says_how_it_went(core, model: Sequence[Any], yes: bool, code: int):
+    async with talk(core, *model, kind="answer") as it:
+        assert await loop.once(it.chat, "Lock my card", yes=yes, seconds=5) == code
+
+
+async def test_a_guardrail_has_its_own_exit_code(core):
+    async with talk(core, kind="answer") as it:
+        assert await loop.once(it.chat, "darn it", yes=False, seconds=5) == exit_codes.REFUSED
+        assert it.out.getvalue() == "Let's stay polite.\n"
+        assert "ends  > done: guardrail" in it.aside.getvalue()
+
+
+async def test_a_turn_that_takes_too_long_has_its_own_exit_code(core):
+    async with talk(core, [Hold()], kind="answer") as it:
+        assert await loop.once(it.chat, "Hi", yes=False, seconds=0.05) == exit_codes.TIMEOUT
+
+
+# ---- scripts
+
+
+async def test_a_script_that_holds_is_silent(core):
+    async with talk(core, [Call("lookup", {"q": "x"})], "It is 42, I think.") as it:
+        result = await it.script("you > Hi\ntool > lookup {...} = ok ~\ntool > lookup {...} = ok\nagent > ~ 42\n")
+        assert result.code == exit_codes.EXPECTATION_FAILED
+    async with talk(core, [Call("lookup", {"q": "x"})], "It is 42, I think.") as it:
+        result = await it.script("you > Hi\ntool > lookup {...} = ok\nagent > ~ 42\n")
+        assert (result.code, result.report) == (exit_codes.OK, "")
+
+
+async def test_a_failed_expectation_says_where_and_what(core):
+    async with talk(core, "Hello.", "never asked") as it:
+        result = await it.script("# greeting\nyou > Hi\nagent > Good day.\nyou > Bye\nagent > ...\n")
+        assert result.code == exit_codes.EXPECTATION_FAILED
+        assert result.report == "line 2: not as expected\n  you   > Hi\n- agent > Good day.\n+ agent > Hello."
+
+
+async def test_a_script_tells_a_failing_provider_from_a_failing_expectation(core):
+    async with talk(core, [Fail(ModelUnavailable())]) as it:
+        assert (await it.script("you > Hi\nagent > Hello.\n")).code == exit_codes.PROVIDER
+    async with talk(core, [Fail(ModelUnavailable())]) as it:
+        assert (await it.script("you > Hi\nends > failed: model_unavailable\n")).code == exit_codes.OK
+
+
+async def test_a_script_that_gets_no_answer_times_out(core):
+    async with talk(core, [Hold()]) as it:
+        result = await it.script("you > Hi\nagent > Hello.\n", seconds=0.05)
+        assert result.code == exit_codes.TIMEOUT
+        assert "nothing more came in 0.05 s" in result.report
+
+
+async def test_calls_made_side_by_side_are_told_in_the_order_they_were_made(core, shop):
+    async with talk(core, [Call("slow"), Call("lookup", {"q": "x"})], "Both done.") as it:
+        asking = asyncio.create_task(it.pipe("Hi"))
+        async with asyncio.timeout(5):
+            await shop.running.wait()
+            await it.chat.session.until(
+                lambda: any(i.get("status") == "ok" for i in it.chat.session.snapshot["items"] if i["kind"] == "tool")
+            )
+            shop.go.set()
+            await asking
+        told = [line.text for line in parse(it.printed) if line.kind == "tool"]
+        assert told == ["slow {} = ok", 'lookup {"q": "x"} = ok']
+
+
+# ---- recording
+
+
+async def test_a_recording_replays(core, tmp_path: Path):
+    model = (["One moment. ", LOCK], "Locked.", [Call("transfer_to_expert")], "I know more.", "Bye.")
+    async with talk(core, *model) as it:
+        await it.pipe(
+            f"/record {tmp_path}/t.txt", "Lock my card", "/usage", "/approve", "The expert, please",
+            "/floor take Maya", "/say Maya here.", "/floor give", "Bye", "/record off", "Not recorded",
+        )  # fmt: skip
+    recorded = (tmp_path / "t.txt").read_text()
+    assert "/usage" not in recorded
+    assert "Not recorded" not in recorded
+    assert "oper  > Maya here." in recorded
+    async with talk(core, *model) as it:
+        result = await it.script(recorded)
+        assert result.report == ""
+
+
+async def test_a_recording_that_cannot_be_written_is_refused(core, tmp_path: Path):
+    async with talk(core) as it:
+        with pytest.raises(Conflict, match="written"):
+            await act(it.chat, Line("you", f"/record {tmp_path}/no/such/folder"))
+
+
+async def test_several_acts_at_once_are_one_and_its_stop(core):
+    async with talk(core, ["One two three ", Hold()]) as it:
+        async with asyncio.timeout(5):
+            await act_all(it.chat, [Line("you", "Count"), Line("you", '/stop after "two three"')])
+        assert it.printed.endswith("agent > One two three\nends  > stopped\n# in all 0.00 s\n")
