@@ -13,8 +13,9 @@ import random
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, InvalidURL, TCPConnector
 
 from agent_core.breaker import Breaker, BreakerOpen
 from agent_core.errors import AnswerStalled, ModelMisconfigured, ModelUnavailable
@@ -87,7 +88,7 @@ class ProviderClient:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._total
         for attempt in itertools.count(1):
-            call = _Call(path, body, dict(headers or {}), dict(query or {}), reader(), on_text, deadline)
+            call = _Call(path, body, headers or {}, query or {}, reader(), on_text, deadline)
             fault = await self._try(call)
             if fault is None:
                 return call.reader
@@ -112,21 +113,20 @@ class ProviderClient:
             self.breaker.check()
         except BreakerOpen as refused:
             return Fault(ModelUnavailable(f"the provider is out of order; tried again in {refused.retry_after:.0f} s"))
-        told = False
         try:
             fault = await self._attempt(call)
-            told = True
-        finally:
-            if not told:
-                self.breaker.abandoned()
-        self._tell(fault)
+        except BaseException:  # the turn was stopped, or its sink broke: this tells nothing of the provider
+            self.breaker.abandoned()
+            raise
+        if not call.reader.begun:  # the first word was a sign of life already
+            self._tell(fault)
         return fault
 
     def _tell(self, fault: Fault | None) -> None:
         """A refusal is a sign of life as well."""
         if fault is not None and fault.down:
             self.breaker.failed()
-        elif fault is None or not isinstance(fault.error, AnswerStalled):
+        else:
             self.breaker.succeeded()
 
     # ---- one call
@@ -138,6 +138,8 @@ class ProviderClient:
                 await self._listen(call, watch)
         except Fault as caught:
             fault = caught
+        except InvalidURL:
+            fault = Fault(ModelMisconfigured("the provider's address cannot be read"))
         except ClientError as error:
             fault = broken(f"the connection to the provider failed ({type(error).__name__})", begun=reader.begun)
         except TimeoutError:
@@ -165,8 +167,8 @@ class ProviderClient:
             _must_stream(response)
             await self._hear(response, call, watch)
         finally:
-            if not response.content.at_eof():
-                response.close()  # also when the turn is stopped: the provider should not go on writing, nor billing
+            # Read to its end, the connection is kept. Otherwise, as when a turn is stopped, it is closed: the provider
+            # should not go on writing, nor billing.
             response.release()
 
     async def _hear(self, response: ClientResponse, call: _Call, watch: Watch) -> None:
@@ -252,23 +254,17 @@ def pause(attempt: int, backoff: float, wanted: float | None = None) -> float:
     return jittered if wanted is None else max(jittered, wanted * random.uniform(1.0, 1.3))
 
 
+@dataclass(frozen=True)
 class _Call:
     """One attempt: what is sent, who listens, until when (time of the loop)."""
 
-    __slots__ = ("body", "deadline", "headers", "on_text", "path", "query", "reader")
-
-    def __init__(
-        self,
-        path: str,
-        body: bytes,
-        headers: dict[str, str],
-        query: dict[str, str],
-        reader: Reader,
-        on_text: Callable[[str], None],
-        deadline: float,
-    ) -> None:
-        self.path, self.body, self.headers, self.query = path, body, headers, query
-        self.reader, self.on_text, self.deadline = reader, on_text, deadline
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    reader: Reader
+    on_text: Callable[[str], None]
+    deadline: float
 
 
 class Watch:

@@ -28,6 +28,8 @@ OutputItem = ResponseOutputMessage | ResponseFunctionToolCall | ResponseReasonin
 
 #: One event is held whole. The last one of a Responses stream repeats the answer, the instructions and the tools.
 EVENT_BYTES = 16 * 1024 * 1024
+#: All events of an answer: far above what a model says in a turn's time, far below what a process can hold.
+STREAM_BYTES = 64 * 1024 * 1024
 #: Beyond it nobody reads a call's arguments: the rest is dropped, and the tool gateway answers what is left as too large.
 ARGUMENT_CHARACTERS = 128 * 1024
 
@@ -35,13 +37,19 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class EventDecoder:
-    """Bytes as they come to (event name, data). A block of comments alone gives (b"", b""): a sign of life."""
+    """Bytes as they come to (event name, data). A block of comments alone gives (b"", b""): a sign of life.
+
+    Raises ValueError when an event or the whole of them is too large.
+    """
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
-        self._held, self._tail, self._carriage = 0, b"", False
+        self._held, self._fed, self._tail, self._carriage = 0, 0, b"", False
 
     def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        self._fed += len(data)
+        if self._fed > STREAM_BYTES:
+            raise ValueError("the answer is too large")
         if self._carriage or b"\r" in data:
             data = self._unix(data)
         if b"\n\n" not in self._tail + data:

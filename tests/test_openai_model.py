@@ -128,7 +128,7 @@ async def test_an_empty_answer_is_an_empty_message(fake, asker):
 
 async def test_a_server_that_keeps_the_stream_open_after_its_answer_holds_nobody_up(fake, asker):
     fake.script(Answer("Done.", ending="lingering"))
-    assert message(await asker(total_timeout=4).ask()) == "Done."
+    assert message(await asker(idle_timeout=30, total_timeout=30).ask()) == "Done."
 
 
 async def test_one_connection_serves_one_answer_after_the_other(fake, asker):

@@ -75,10 +75,15 @@ async def test_a_provider_that_refuses_connections_is_unavailable(asker):
         await asker(url="http://127.0.0.1:9/v1").ask()
 
 
+async def test_an_address_that_is_none_is_told_as_such(asker):
+    with pytest.raises(ModelMisconfigured, match="address"):
+        await asker(url="http://").ask()
+
+
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 422])
 async def test_a_wrong_request_is_told_at_once(fake, asker, status):
-    fake.forever(Refuse(status, message="Wrong.", headers={"Location": "/elsewhere"}))
-    with pytest.raises(ModelMisconfigured):
+    fake.forever(Refuse(status, message="Wrong.", headers={"Location": f"{fake.url}/models"}))
+    with pytest.raises(ModelMisconfigured, match=f"HTTP {status}"):
         await asker().ask()
     assert len(fake.seen) == 1
 

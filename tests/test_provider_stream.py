@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent_core.provider_stream import EVENT_BYTES, EventDecoder, Spoken
+from agent_core.provider_stream import EVENT_BYTES, STREAM_BYTES, EventDecoder, Spoken
 
 
 def test_a_stream_torn_at_every_byte_decodes_the_same():
@@ -23,6 +23,14 @@ def test_an_event_without_end_is_refused():
     piece = b"x" * 1_000_000
     with pytest.raises(ValueError, match="too large"):
         for _ in range(EVENT_BYTES // len(piece) + 1):
+            decoder.feed(piece)
+
+
+def test_events_without_end_are_refused():
+    decoder = EventDecoder()
+    piece = b": thinking\n\n" * 100_000
+    with pytest.raises(ValueError, match="too large"):
+        for _ in range(STREAM_BYTES // len(piece) + 1):
             decoder.feed(piece)
 
 
