@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-import logging
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import FrameType
 
@@ -24,7 +24,8 @@ UNACKNOWLEDGED_MS = 30_000
 #: Young objects die young; what survives the start-up is frozen. Full collections of it stop the loop for 100 ms.
 GC_THRESHOLDS = (50_000, 20, 100)
 
-logger = logging.getLogger("parley")
+#: From the address it is served at, for those who find the database's lock.
+OpenDoor = Callable[[str], AbstractAsyncContextManager[Conversations]]
 
 
 class Server(uvicorn.Server):
@@ -71,11 +72,11 @@ def listen(settings: Settings) -> socket.socket:
     return listening
 
 
-def serve(settings: Settings) -> None:
-    """Raises SetupError before anything is served. Runs until SIGTERM or SIGINT."""
+def serve(settings: Settings, door: OpenDoor | None = None) -> None:
+    """Raises SetupError before anything is served. Runs until SIGTERM or SIGINT. `door`: for another core than the usual."""
     with listen(settings) as listening:
         where = address([listening])
-        app = create_app(settings, lambda: open_door(settings, where))
+        app = create_app(settings, lambda: (door or _usual(settings))(where))
         config = uvicorn.Config(
             app,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
@@ -92,8 +93,8 @@ def serve(settings: Settings) -> None:
             sys.exit(1)
 
 
-def open_door(settings: Settings, where: str) -> AbstractAsyncContextManager[Conversations]:
+def _usual(settings: Settings) -> OpenDoor:
     """The core is imported here, when it is needed: it takes most of the start."""
     from agent_core import open_core
 
-    return open_core(settings, address=where)
+    return lambda where: open_core(settings, address=where)
