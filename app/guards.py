@@ -49,10 +49,13 @@ async def _visitor(who: Bearer) -> Principal:
 async def _operator(
     who: Bearer, name: Annotated[str | None, Header(alias="Parley-Operator", max_length=80, pattern=r"^[ -~]+$")] = None
 ) -> Principal:
-    """Operators share a token and say who they are; the one who takes a floor is the one who gives it back."""
-    if who is None or who.role != "operator":
+    """Operators share a token and say who they are; the one who takes a floor is the one who gives it back.
+
+    A developer, who owns the server, may be an operator for a while.
+    """
+    if who is None or who.role not in ("operator", "developer"):
         raise NotFound("token")
-    return Principal("operator", f"operator:{name}", who.site, name) if name else who
+    return Principal("operator", f"operator:{name}" if name else who.subject, who.site, name or who.name)
 
 
 async def _service(who: Bearer) -> Principal:

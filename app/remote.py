@@ -205,7 +205,7 @@ class RemoteConversations:
             raise ServerGone(f"{method} {url}: {error or type(error).__name__}") from None
 
     def _headers(self, who: Principal) -> dict[str, str]:
-        token = self._operator_token if who.role == "operator" else self._token
+        token = self._operator_token or self._token if who.role == "operator" else self._token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         if who.role == "operator" and who.name:
             headers["Parley-Operator"] = who.name

@@ -90,6 +90,11 @@ class Chat:
         self.session.typed(Line("you", f'/stop after "{words}"' if words else "/stop"))
         await self.session.stop()
 
+    async def abandon(self) -> None:
+        """Nobody waits for what runs any more."""
+        if self.session.mine and self.session.running:
+            await self.door.stop(self.who, self.session.conversation)
+
     # ---- recording
 
     def record(self, path: Path | None) -> None:

@@ -125,9 +125,7 @@ async def _interrupted(chat: Chat) -> int:
     current = asyncio.current_task()
     assert current is not None
     current.uncancel()
-    if chat.session.running:
-        async with asyncio.timeout(2):
-            await chat.session.stop()
+    await chat.abandon()
     return exit_codes.INTERRUPTED
 
 

@@ -8,6 +8,7 @@ import json
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit.patch_stdout import patch_stdout
@@ -38,6 +39,7 @@ async def once(chat: Chat, text: str, *, yes: bool, seconds: float) -> int:
             while yes and chat.session.open_interrupts:
                 await chat.session.decide(chat.session.open_interrupts[0]["id"], "approve")
     except TimeoutError:
+        await chat.abandon()
         chat.printer.write(f"no answer within {seconds:g} s")
         return exit_codes.TIMEOUT
     return chat.turn_code() or _left_open(chat)
@@ -78,6 +80,7 @@ async def _one(chat: Chat, text: str, seconds: float) -> int | None:
     except Quit:
         return chat.turn_code()
     except TimeoutError:
+        await chat.abandon()
         chat.printer.write(f"no answer within {seconds:g} s")
         return exit_codes.TIMEOUT
     except ParleyError as error:
@@ -89,7 +92,9 @@ async def _one(chat: Chat, text: str, seconds: float) -> int | None:
 async def script(chat: Chat, steps: list[Step], collector: Collector, *, seconds: float) -> Result:
     """Raises ParleyError of an act that was refused."""
     with contextlib.suppress(Quit):
-        return await run(steps, lambda acts: act_all(chat, acts), collector, seconds=seconds, turn_code=chat.turn_code)
+        result = await run(steps, partial(act_all, chat), collector, seconds=seconds, turn_code=chat.turn_code)
+        await chat.abandon()
+        return result
     return Result(exit_codes.OK)
 
 
