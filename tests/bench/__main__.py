@@ -1,0 +1,22 @@
+"""What things cost: `python -m tests.bench NAME`.
+
+    target     describe this checkout to the side-by-side harness
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = ("target",)
+
+
+def main() -> None:
+    if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
+        print(__doc__)
+        raise SystemExit(2)
+    importlib.import_module(f"tests.bench.{sys.argv[1]}").main(*sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
