@@ -1,0 +1,168 @@
+"""The doctor says in words what is wrong and what to do, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from agent_core.settings import Settings
+from app import doctor
+from app.doctor import FAILING, SETUP, WELL, Finding, examine, exit_code
+from tests.fake_openai import FakeOpenAI, HangUp, Refuse
+
+
+async def examined(settings: Settings, **environment: str) -> dict[str, Finding]:
+    return {finding.subject: finding async for finding in examine(environment, settings)}
+
+
+def real(settings: Settings, fake: FakeOpenAI, **changes: Any) -> Settings:
+    values = {"openai_base_url": fake.url, "openai_api_key": SecretStr(fake.key), "model": "gpt-fake"} | changes
+    return settings.model_copy(update=values)
+
+
+async def test_a_fresh_clone_is_well_and_is_told_that_the_model_is_a_demo(settings, tmp_path):
+    before = sorted(tmp_path.iterdir())
+    found = await examined(settings)
+    assert exit_code(list(found.values())) == WELL
+    assert "demo" in found["model"].text
+    assert "OPENAI_API_KEY" in found["model"].todo
+    assert "will be made" in found["database"].text
+    assert found["tool server shop"].text.endswith(" tools")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+async def test_a_misspelt_setting_is_noticed(settings):
+    found = await examined(settings, PARLEY_OPERATOR_TOKN="x", PARLEY_PORT="8000", HOME="/")
+    assert found["configuration"].level == "warning"
+    assert found["configuration"].todo == "did you mean PARLEY_OPERATOR_TOKEN?"
+
+
+async def test_a_wrong_setting_is_named_and_nothing_else_is_tried(monkeypatch):
+    monkeypatch.setenv("PARLEY_PORT", "no number")
+    (finding,) = [finding async for finding in examine({})]
+    assert finding.level == "setup"
+    assert "PARLEY_PORT" in finding.text
+    assert exit_code([finding]) == SETUP
+
+
+async def test_a_running_server_is_named_with_its_process_and_address(settings, core):
+    async with core():
+        found = await examined(settings)
+        assert "is served by process" in found["database"].text
+        assert found["database"].level == "ok"
+
+
+async def test_a_file_left_behind_by_a_dead_server_is_no_server(settings, core):
+    async with core():
+        pass
+    found = await examined(settings)
+    assert "writable" in found["database"].text
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"this is no database, but it is long enough to be one" * 40, "can't be used"), (None, "damaged")],
+)
+async def test_a_broken_database_is_not_well(settings, tmp_path, content, says):
+    path = tmp_path / "parley.db"
+    if content is None:
+        _corrupt(path)
+    else:
+        path.write_bytes(content)
+    found = await examined(settings)
+    assert found["database"].level == "setup"
+    assert says in found["database"].text
+
+
+def _corrupt(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE t (x TEXT)")
+    connection.executemany("INSERT INTO t VALUES (?)", [("x" * 500,)] * 100)
+    connection.commit()
+    connection.close()
+    content = bytearray(path.read_bytes())
+    content[3 * 4096 : 4 * 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+
+
+async def test_a_database_server_that_is_not_there_is_told(settings):
+    url = "postgresql://nobody@127.0.0.1:9/none"
+    found = await examined(settings.model_copy(update={"database_url": url, "secret": SecretStr("s" * 32)}))
+    assert found["database"].level == "setup"
+    assert "PostgreSQL at 127.0.0.1" in found["database"].text
+
+
+async def test_servers_that_share_a_database_need_a_shared_secret(settings):
+    found = await examined(settings.model_copy(update={"database_url": "postgresql://nobody@127.0.0.1:9/none"}))
+    assert "PARLEY_SECRET" in found["secret"].todo
+
+
+async def test_a_secret_that_others_can_read_is_told(settings, tmp_path):
+    path = tmp_path / "parley.secret"
+    path.write_text("s" * 32)
+    path.chmod(0o644)
+    assert (await examined(settings))["secret"].todo == f"chmod 600 {path}"
+    path.chmod(0o600)
+    assert (await examined(settings))["secret"].level == "ok"
+
+
+async def test_a_model_that_answers_is_well(settings):
+    async with FakeOpenAI() as fake:
+        found = await examined(real(settings, fake))
+        assert found["model"].level == "ok"
+        assert "gpt-fake" in found["model"].text
+
+
+async def test_a_name_that_the_provider_does_not_list_is_a_warning(settings):
+    async with FakeOpenAI() as fake:
+        found = await examined(real(settings, fake, model="gpt-misspelt"))
+        assert found["model"].level == "warning"
+        assert found["model"].todo == "check PARLEY_MODEL"
+
+
+async def test_a_refused_key_is_said_without_the_key(settings):
+    async with FakeOpenAI() as fake:
+        found = await examined(real(settings, fake, openai_api_key=SecretStr("sk-wrong-0123456789")))
+        assert found["model"].level == "setup"
+        assert "OPENAI_API_KEY" in found["model"].todo
+        assert "sk-wrong-0123456789" not in str(found["model"])
+
+
+@pytest.mark.parametrize("step", [Refuse(500, "server_error", "down"), HangUp()], ids=["down", "hangs up"])
+async def test_a_provider_that_is_down_is_somebody_elses_turn(settings, step):
+    async with FakeOpenAI() as fake:
+        fake.models_step = step
+        found = await examined(real(settings, fake))
+        assert found["model"].level == "failing"
+        assert exit_code(list(found.values())) == FAILING
+
+
+async def test_a_tool_server_that_does_not_start_is_named_with_its_error(settings):
+    team = settings.team_file
+    team.write_text(team.read_text().replace('python: "tests.shop:create_server"', 'command: ["no-such-program"]'))
+    found = await examined(settings)
+    assert found["tool server shop"].level == "failing"
+    assert "lookup" in found["tools"].text
+    assert exit_code(list(found.values())) == FAILING
+
+
+async def test_a_mistake_in_the_team_file_is_shown_with_its_place(settings):
+    settings.team_file.write_text("name: x\nlabel: X\nstart: nobody\nagents: []\n")
+    found = await examined(settings)
+    assert found["team"].level == "setup"
+    assert "agents" in found["team"].text
+
+
+def test_findings_come_as_words_or_as_json(capsys, monkeypatch, settings):
+    monkeypatch.setenv("PARLEY_PORT", "no number")
+    assert doctor.main() == SETUP
+    assert "BAD   configuration: PARLEY_PORT" in capsys.readouterr().out
+    assert doctor.main(as_json=True) == SETUP
+    said = json.loads(capsys.readouterr().out)
+    assert said["ok"] is False
+    assert said["findings"][0]["subject"] == "configuration"
