@@ -47,8 +47,11 @@ class Caller(Protocol):
     agent: str
     language: str
 
-    async def closing(self) -> list[Event]:
+    def take_words(self) -> list[Event]:
         """The events that must stand before the call in the log: the words said until now."""
+
+    def words_logged(self) -> None:
+        """They are on disk."""
 
 
 @dataclass(frozen=True)
@@ -191,11 +194,13 @@ class Gateway:
         )
 
     async def _begin(self, caller: Caller, call: Call) -> Call:
-        before = await caller.closing()
+        before = caller.take_words()
         call, _ = await self._database.write(
             lambda connection: journal.begin(connection, caller.lease, call, before),
             lambda outcome: self._feeds.publish(call.conversation, outcome[1]),
         )
+        if before:
+            caller.words_logged()
         return call
 
     async def _refuse(self, call: Call, problem: str) -> str:

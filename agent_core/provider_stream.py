@@ -20,6 +20,7 @@ from openai.types.responses import (
     ResponseReasoningItem,
 )
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
+from pydantic_core import from_json
 
 from agent_core import ids
 from agent_core.provider_faults import broken, of_event, unfinished
@@ -52,6 +53,10 @@ class EventDecoder:
             raise ValueError("the answer is too large")
         if self._carriage or b"\r" in data:
             data = self._unix(data)
+        if (
+            not self._pieces and data.endswith(b"\n\n") and not data.endswith(b"\n\n\n")
+        ):  # whole events, as nearly every read brings them
+            return [_fields(block) for block in data.split(b"\n\n") if block]
         if b"\n\n" not in self._tail + data:
             self._hold(data)
             return []
@@ -72,6 +77,14 @@ class EventDecoder:
         data = b"\r" + data if self._carriage else data
         self._carriage = data.endswith(b"\r")
         return data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _parse(data: bytes) -> Any:
+    """JSON at a quarter of the price of the standard library's; that one is for half a character, which is no UTF-8."""
+    try:
+        return from_json(data)
+    except ValueError:
+        return json.loads(data)
 
 
 def _fields(block: bytes) -> tuple[bytes, bytes]:
@@ -166,7 +179,7 @@ class ResponsesReader:
     def take(self, name: bytes, data: bytes) -> None:
         if name and name not in _READ:
             return
-        event = json.loads(data)
+        event = _parse(data)
         kind = event["type"]
         if kind in _DELTAS:
             self._speak(event["delta"], event.get("output_index"))

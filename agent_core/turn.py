@@ -100,6 +100,7 @@ class Turn:
         self.client_tools: Sequence[Mapping[str, Any]] = graph.client_tools(lease.client_tools)
         self.meter = Meter()
         self._open = True
+        self._taken: Draft | None = None  # words on their way into the log
 
     # ---- the draft
 
@@ -116,16 +117,21 @@ class Turn:
     def silence(self) -> Draft | None:
         """No further word of this turn is taken; what it had said so far."""
         self._open = False
-        draft = self._feed.draft
+        draft = self._feed.draft or self._taken
         return draft if draft is not None and draft.turn == self.lease.turn else None
 
-    async def closing(self) -> list[Event]:
+    def take_words(self) -> list[Event]:
+        """What was said until now, to be logged before what comes next. Taken by one: calls of one answer run at once."""
         return self._closed("complete")
 
+    def words_logged(self) -> None:
+        self._taken = None
+
     def _closed(self, status: str) -> list[Event]:
-        draft = self._feed.draft
+        draft, self._feed.draft = self._feed.draft, None
         if draft is None or not draft.length:
             return []
+        self._taken = draft
         return [MessageFinished(draft.message, draft.turn, draft.agent, draft.text, status)]
 
     # ---- the run
@@ -180,6 +186,7 @@ class Turn:
     async def _write(self, work: Any) -> Outcome:
         publish = lambda out: self._shop.feeds.publish(self.lease.conversation, out.logged)  # noqa: E731
         outcome: Outcome = await self._shop.database.write(work, publish)
+        self.words_logged()
         return outcome
 
     async def _ended(self, status: str, error: ParleyError | None) -> TurnFinished:
@@ -189,6 +196,7 @@ class Turn:
             input_tokens=meter.input_tokens,
             cached_tokens=meter.cached_tokens,
             output_tokens=meter.output_tokens,
+            requests=meter.requests,
         )
         return TurnFinished(
             self.lease.turn,

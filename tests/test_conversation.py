@@ -203,6 +203,15 @@ async def test_a_tool_is_in_the_log_before_it_runs_and_after(core, watching, sho
         await watch.event(TurnFinished, status="done")
 
 
+async def test_words_before_two_calls_at_once_are_logged_once(core, watching):
+    async with core(["One moment. ", Call("lookup", {"q": "a"}), Call("lookup", {"q": "b"})], "There.") as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Go", client_message_id="m1")
+        watch = watching(door, ANA, conversation)
+        await watch.event(TurnFinished, status="done")
+        assert [e.text for e in watch.events if isinstance(e, MessageFinished)] == ["One moment. ", "There."]
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
