@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
@@ -56,14 +58,15 @@ def main(options: Options, streams: Streams | None = None) -> int:
     """Raises SetupError before anything starts; returns an exit code."""
     streams = streams or Streams(sys.stdin, sys.stdout, sys.stderr)
     try:
-        return asyncio.run(_main(options, streams))
+        return asyncio.run(talk(options, streams))
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
     except BadTranscript as error:
         raise SetupError(str(options.script), str(error)) from None
 
 
-async def _main(options: Options, streams: Streams) -> int:
+async def talk(options: Options, streams: Streams) -> int:
+    """Raises SetupError, BadTranscript; returns an exit code."""
     from agent_core.settings import read_settings
     from app.repl.attach import open_door
 
@@ -74,18 +77,18 @@ async def _main(options: Options, streams: Streams) -> int:
         streams.stderr.flush()
     async with AsyncExitStack() as stack:
         entry = await stack.enter_async_context(open_door(settings, server=options.server))
-        talk = Talk(options, streams, todo)
+        way = Way(options, streams, todo)
         chat = Chat(
             entry.door,
             entry.who,
-            talk.printer,
-            sinks=[talk.collector],
+            way.printer,
+            sinks=[way.collector],
             start=Start(agent=options.agent, language=options.language),
         )
         stack.push_async_callback(chat.aclose)
         try:
             await _enter(chat, options)
-            return await talk.run(chat, entry.place)
+            return await way.run(chat, entry.place)
         except ParleyError as error:
             streams.stderr.write(f"parley: {spoken(error)}\n")
             return exit_codes.of_error(error)
@@ -129,7 +132,7 @@ async def _interrupted(chat: Chat) -> int:
     return exit_codes.INTERRUPTED
 
 
-class Talk:
+class Way:
     """How it is talked: the printer for it, and the loop."""
 
     def __init__(self, options: Options, streams: Streams, todo: list[Step] | None) -> None:
@@ -196,13 +199,18 @@ def _words(agents: Iterable[str]) -> Callable[[str], Iterable[str]]:
 
 async def _lines(stdin: TextIO) -> AsyncIterator[str]:
     """A pipe is read by the loop, so that Ctrl-C need not wait for the next line; files and tests are simply read."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=2**20)
-    try:
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdin)
-    except (ValueError, OSError, AttributeError):
+    if not _is_pipe(stdin):
         for line in stdin:
             yield line
         return
+    reader = asyncio.StreamReader(limit=2**20)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdin)
     while raw := await reader.readline():
         yield raw.decode(errors="replace")
+
+
+def _is_pipe(stdin: TextIO) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(stdin.fileno()).st_mode)
+    except OSError:  # io.UnsupportedOperation, of what is no file, is one
+        return False

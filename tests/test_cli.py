@@ -1,0 +1,238 @@
+"""The command: quick help, one clear line for a wrong setting, and the exit codes that a shell sees."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agent_core.errors import SetupError
+from app.repl.entry import Options, Streams, talk
+from app.repl.transcript import BadTranscript
+from tests.conftest import TEAM
+from tests.fake_openai import Answer, FakeOpenAI, Refuse, ToolCall
+
+HEAVY = (
+    "agents",
+    "openai",
+    "mcp",
+    "fastapi",
+    "sqlalchemy",
+    "pydantic_settings",
+    "prompt_toolkit",
+    "rich",
+    "uvicorn",
+)
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Parley:
+    """The command in a folder of its own, against a fake provider."""
+
+    folder: Path
+    fake: FakeOpenAI
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PARLEY_", "OPENAI_"))},
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "XDG_STATE_HOME": str(self.folder),
+            "OPENAI_BASE_URL": self.fake.url,
+            "OPENAI_API_KEY": self.fake.key,
+            "PARLEY_MODEL": "gpt-fake",
+            "PARLEY_TEAM_FILE": str(self.folder / "team.yaml"),
+            "PARLEY_DATABASE_URL": f"sqlite:///{self.folder}/parley.db",
+        }
+
+    async def chat(self, options: Options, stdin: str = "") -> Ran:
+        """As the command does it, in this process."""
+        streams = Streams(io.StringIO(stdin), io.StringIO(), io.StringIO())
+        async with asyncio.timeout(20):
+            code = await talk(options, streams)
+        return Ran(code, streams.stdout.getvalue(), streams.stderr.getvalue())  # type: ignore[attr-defined]
+
+    async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "from app.cli import main; main()", *arguments,
+            cwd=self.folder, env={**self.environment, **environment},
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+
+    async def run(self, *arguments: str, stdin: str = "", **environment: str) -> Ran:
+        process = await self.start(*arguments, **environment)
+        async with asyncio.timeout(40):
+            out, err = await process.communicate(stdin.encode())
+        return Ran(process.returncode or 0, out.decode(), err.decode())
+
+
+@pytest.fixture
+async def parley(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: object) -> AsyncIterator[Parley]:
+    (tmp_path / "team.yaml").write_text(TEAM.replace("\\\\\\\\", "\\\\"))
+    async with FakeOpenAI() as fake:
+        here = Parley(tmp_path, fake)
+        for name, value in here.environment.items():
+            monkeypatch.setenv(name, value)
+        yield here
+
+
+async def test_help_imports_nothing_heavy(parley):
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom app.cli import app\n"
+        "for words in (['--help'], ['chat', '--help'], ['doctor', '--help'], ['serve', '--help']):\n"
+        "    assert CliRunner().invoke(app, words).exit_code == 0, words\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, env=parley.environment, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert out.decode().strip() == "[]"
+
+
+async def test_help_names_every_command_and_the_exit_codes(parley):
+    ran = await parley.run("--help")
+    assert ran.code == 0
+    for name in ("serve", "chat", "tools", "doctor", "version"):
+        assert f"  {name} " in ran.out
+    assert "130 interrupted" in (await parley.run("chat", "--help")).out
+
+
+@pytest.mark.parametrize("command", [["serve"], ["chat", "-p", "Hi"]])
+async def test_a_wrong_setting_is_one_line_that_names_it(parley, command):
+    ran = await parley.run(*command, PARLEY_PORT="no number")
+    assert ran.code == 2
+    assert ran.err.startswith("parley: PARLEY_PORT: ")
+    assert ran.err.count("\n") == 1
+
+
+async def test_once_answers_and_leaves(parley):
+    parley.fake.script(Answer("Hello ", "there."))
+    ran = await parley.run("chat", "-p", "Hi")
+    assert (ran.code, ran.out) == (0, "Hello there.\n")
+    assert "in all" in ran.err
+
+
+async def test_once_reads_from_standard_input_and_goes_on_with_the_last_conversation(parley):
+    parley.fake.script(Answer("One."), Answer("Two."))
+    assert (await parley.chat(Options(prompt="-"), "A long question\nin two lines\n")).out == "One.\n"
+    ran = await parley.chat(Options(last=True, prompt="And?", json=True))
+    types = [json.loads(line)["type"] for line in ran.out.splitlines()]
+    assert types[0] == "message.added"
+    assert types[-1] == "turn.finished"
+    assert "A long question\\nin two lines" in json.dumps(parley.fake.seen[-1].body)
+
+
+async def test_a_pipe_of_lines_prints_a_transcript(parley):
+    parley.fake.script(Answer("One."), Answer("Two."))
+    ran = await parley.chat(Options(), "Hi\nAnd?\n")
+    told = [line for line in ran.out.splitlines() if not line.startswith("#")]
+    assert told == ["you   > Hi", "agent > One.", "you   > And?", "agent > Two."]
+
+
+async def test_a_script_is_recorded_replayed_and_judged(parley):
+    calls = (Answer(ToolCall("lookup", '{"q": "x"}')), Answer("It is 42."))
+    parley.fake.script(*calls, *calls, calls[0], Answer("It is 43."))
+    script, record = parley.folder / "s.txt", parley.folder / "r.txt"
+    script.write_text("you > Hi\ntool > lookup {...} = ok\nagent > ~ 42\n")
+    assert (await parley.chat(Options(script=script, record=record))).code == 0
+    assert record.read_text() == 'you   > Hi\ntool  > lookup {"q": "x"} = ok\nagent > It is 42.\n'
+    assert (await parley.chat(Options(script=record))).code == 0
+    failed = await parley.chat(Options(script=record))
+    assert failed.code == 1
+    assert "- agent > It is 42.\n+ agent > It is 43.\n" in failed.err
+
+
+async def test_a_provider_that_refuses_is_exit_code_3(parley):
+    parley.fake.forever(Refuse(401, "invalid_api_key", "no"))
+    ran = await parley.chat(Options(prompt="Hi"))
+    assert ran.code == 3
+    assert "ends  > failed: model_misconfigured" in ran.err
+
+
+async def test_a_conversation_that_is_not_there_is_a_mistake_of_the_caller(parley):
+    ran = await parley.chat(Options(prompt="Hi", resume="conv_" + "0" * 32))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "parley: There is no such thing here. (conv_00000000000000000000000000000000)\n"
+    assert "There is no conversation of yours" in (await parley.chat(Options(prompt="Hi", last=True))).err
+
+
+async def test_agent_model_and_language_are_chosen_at_the_start(parley):
+    parley.fake.script(Answer("Guten Tag."))
+    ran = await parley.chat(Options(agent="expert", model="gpt-other", language="de"), "Hallo\n/state\n")
+    assert '"agent": "expert"' in ran.out
+    assert '"language": "de"' in ran.out
+    assert parley.fake.seen[-1].body["model"] == "gpt-other"
+
+
+async def test_a_script_that_is_no_transcript_is_refused_before_anything_starts(parley):
+    (parley.folder / "s.txt").write_text("hello\n")
+    with pytest.raises(BadTranscript, match="line 1"):
+        await parley.chat(Options(script=parley.folder / "s.txt"))
+    ran = await parley.run("chat", "--script", str(parley.folder / "none.txt"))
+    assert ran.code == 2
+    assert "none.txt can't be read" in ran.err
+
+
+async def test_ways_that_do_not_go_together_are_refused(parley):
+    assert (await parley.run("chat", "-c", "--fork", "conv_1")).code == 2
+    assert (await parley.run("chat", "-p", "Hi", "--script", "s.txt")).code == 2
+
+
+async def test_ctrl_c_keeps_what_was_said_and_is_exit_code_130(parley):
+    parley.fake.script(Answer("We open ", *["at nine "] * 200, pace=0.05))
+    process = await parley.start("chat", "--json", "-p", "When?")
+    assert process.stdout is not None
+    async with asyncio.timeout(40):
+        while b"text.delta" not in await process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+    assert process.returncode == 130
+    history = await parley.chat(Options(last=True), "/history\n")
+    assert "agent > We open" in history.out
+    assert "ends  > stopped" in history.out
+
+
+async def test_a_second_process_attaches_to_the_server_that_holds_the_database(parley, monkeypatch):
+    parley.fake.script(Answer("Hello from the server."))
+    server = await parley.start("serve", PARLEY_PORT="0")
+    assert server.stdout is not None
+    try:
+        async with asyncio.timeout(40):
+            address = (await server.stdout.readline()).decode().split()[-1]
+        ran = await parley.run("chat", "-p", "Hi")
+        assert (ran.code, ran.out) == (0, "Hello from the server.\n")
+        status = await parley.chat(Options(server=address), "/status\n")
+        assert "# team          The Shop" in status.out
+        monkeypatch.setenv("PARLEY_SERVICE_TOKEN", "a word of somewhere else")
+        with pytest.raises(SetupError, match="PARLEY_SERVICE_TOKEN"):
+            await parley.chat(Options(server=address, prompt="Hi"))
+        doctor = await parley.run("doctor")
+        assert f"is served by process {server.pid} at {address}" in doctor.out
+        assert doctor.code == 0
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+async def test_the_demo_business_runs_as_a_server_of_its_own(parley):
+    ran = await parley.run("tools", "--help")
+    assert ran.code == 0
+    assert "--stdio" in ran.out
+    assert (await parley.run("tools")).code == 2
