@@ -8,14 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from agent_core.events import Cursor, Logged, MessageFinished, Reset, TextDelta, TurnFinished, TurnResumed, Watched
+from agent_core.events import (
+    Cursor,
+    Logged,
+    MessageFinished,
+    Reset,
+    TextDelta,
+    TurnFinished,
+    TurnResumed,
+    TurnStarted,
+    Watched,
+)
 
-#: Events kept for watchers that are nearly up to date; others read the log.
-RING = 64
+#: Events kept for watchers that are nearly up to date, and for the next turn's history; others read the log.
+RING = 96
+#: Feeds kept after the last reader left: the customer's next message finds the past in memory.
+IDLE_FEEDS = 200
+#: Of a feed that nobody uses; one with long tool outputs in it is read from the log when it is needed again.
+IDLE_CHARACTERS = 32_000
 PAGE = 500
 
 
@@ -69,6 +83,12 @@ class Feed:
                 self.draft = None
         self.ring_bells()
 
+    @property
+    def weight(self) -> int:
+        """About how many characters the events in the ring hold."""
+        long = (getattr(i.event, "text", "") or getattr(i.event, "output", "") for i in self.ring)
+        return sum(len(text) for text in long)
+
     def ring_bells(self) -> None:
         for bell in self._bells:
             bell.set()
@@ -95,10 +115,11 @@ class Feed:
 
 
 class Feeds:
-    """The feeds of this process; one lives as long as somebody watches or writes."""
+    """The feeds of this process: those that somebody watches or writes to, and a few that were used lately."""
 
     def __init__(self) -> None:
         self._feeds: dict[str, Feed] = {}
+        self._idle: OrderedDict[str, None] = OrderedDict()
 
     def get(self, conversation: str) -> Feed | None:
         return self._feeds.get(conversation)
@@ -106,13 +127,27 @@ class Feeds:
     @contextmanager
     def use(self, conversation: str) -> Iterator[Feed]:
         feed = self._feeds.setdefault(conversation, Feed())
+        self._idle.pop(conversation, None)
         feed.users += 1
         try:
             yield feed
         finally:
             feed.users -= 1
             if not feed.users:
-                self._feeds.pop(conversation, None)
+                self._rest(conversation, feed)
+
+    def _rest(self, conversation: str, feed: Feed) -> None:
+        if self._feeds.get(conversation) is not feed:  # forgotten meanwhile
+            return
+        self._idle[conversation] = None
+        if feed.weight > IDLE_CHARACTERS:
+            self.forget(conversation)
+        elif len(self._idle) > IDLE_FEEDS:
+            self.forget(next(iter(self._idle)))
+
+    def forget(self, conversation: str) -> None:
+        self._idle.pop(conversation, None)
+        self._feeds.pop(conversation, None)
 
     def publish(self, conversation: str, logged: Iterable[Logged]) -> None:
         feed = self._feeds.get(conversation)
@@ -120,10 +155,11 @@ class Feeds:
             feed.publish(logged)
 
     def wake(self, conversation: str) -> None:
-        """Another process has written."""
+        """Another process has written: what the ring holds is no longer the newest."""
         feed = self._feeds.get(conversation)
         if feed is not None:
             feed.elsewhere += 1
+            feed.ring.clear()
             feed.ring_bells()
 
     def wake_all(self) -> None:
@@ -182,6 +218,8 @@ class Watcher:
         if logged.seq <= self._seq:
             return []
         offset, event = self._offset, logged.event
+        if isinstance(event, TurnStarted) and offset:  # no draft was open there: nobody was ever given this cursor
+            return [await self.reset()]
         if isinstance(event, MessageFinished) and offset:
             if offset > len(event.text):
                 return [await self.reset()]

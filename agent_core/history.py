@@ -42,6 +42,16 @@ def read(connection: Connection, conversation: str, events: int) -> list[Item]:
     return model_items(log.read_newest(connection, conversation, READ, events))
 
 
+def recall(ring: Iterable[Logged], turn: str, events: int) -> list[Item] | None:
+    """The same from a conversation's newest events in memory; None when they don't reach back far enough."""
+    kept = list(ring)
+    began = any(isinstance(i.event, e.TurnStarted | e.TurnResumed) and i.event.turn == turn for i in kept)
+    relevant = [i for i in kept if i.event.type in READ]
+    if not began or (kept[0].seq != 1 and len(relevant) < events):
+        return None
+    return model_items(relevant[-events:])
+
+
 def last_words(items: Sequence[Item]) -> str:
     """What the customer said last."""
     return next((str(item["content"]) for item in reversed(items) if item.get("role") == "user"), "")

@@ -159,7 +159,7 @@ class Turn:
 
     async def _think(self) -> Outcome:
         shop = self._shop
-        past = await shop.database.read(lambda c: history.read(c, self.lease.conversation, shop.settings.history_items))
+        past = await self._past()
         self.said = history.last_words(past)
         result = await Runner.run(
             graph.build(self, shop.team, shop.gateway, shop.models),
@@ -176,6 +176,13 @@ class Turn:
         if result.interruptions:
             return await self._wait(result.interruptions)
         return await self._finish("done", self._closed("complete"))
+
+    async def _past(self) -> list[history.Item]:
+        conversation, events = self.lease.conversation, self._shop.settings.history_items
+        known = history.recall(self._feed.ring, self.lease.turn, events)
+        if known is not None:
+            return known
+        return await self._shop.database.read(lambda c: history.read(c, conversation, events))
 
     # ---- how it ends
 
