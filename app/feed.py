@@ -23,10 +23,6 @@ from app.problems import responses
 
 logger = logging.getLogger("parley.feed")
 
-#: Proxies cut what is silent; the common limit is 60 seconds, some have 30.
-HEARTBEAT_SECONDS = 10
-#: A reader that takes nothing for so long is gone.
-SEND_SECONDS = 20.0
 #: From the farewell to the end of the stream.
 GRACE_SECONDS = 3.0
 #: Behind every cursor: asks for nothing but whether the conversation is there.
@@ -85,9 +81,9 @@ class FeedResponse(EventSourceResponse):
         super().__init__(
             frames,
             sep="\n",
-            ping=HEARTBEAT_SECONDS,
+            ping=house.heartbeat_seconds,
             ping_message_factory=_heartbeat,
-            send_timeout=SEND_SECONDS,
+            send_timeout=house.send_seconds,
             shutdown_event=self._closing,
             shutdown_grace_period=GRACE_SECONDS,
             data_sender_callable=self._leave,

@@ -15,6 +15,11 @@ from agent_core.settings import Settings
 from app.threads import Threads
 from app.tokens import Tokens
 
+#: Proxies cut what is silent; the common limit is 60 seconds, some have 30.
+HEARTBEAT_SECONDS = 10.0
+#: A reader that takes nothing for so long is gone.
+SEND_SECONDS = 20.0
+
 
 @dataclass
 class House:
@@ -24,6 +29,8 @@ class House:
     door_or_none: Conversations | None = None
     closing: bool = False
     streams: int = 0
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
+    send_seconds: float = SEND_SECONDS
 
     @property
     def door(self) -> Conversations:

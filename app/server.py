@@ -6,7 +6,7 @@ import gc
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from types import FrameType
 
 import uvicorn
@@ -31,15 +31,15 @@ OpenDoor = Callable[[str], AbstractAsyncContextManager[Conversations]]
 class Server(uvicorn.Server):
     """Says when it is ready, and stops being ready as soon as it is told to stop."""
 
-    def __init__(self, config: uvicorn.Config, house: House) -> None:
+    def __init__(self, config: uvicorn.Config, house: House, *, announce: Callable[[], None]) -> None:
         super().__init__(config)
-        self._house = house
+        self._house, self._announce = house, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
             settle_memory()
-            print(f"Parley is ready: {address(sockets)}", flush=True)
+            self._announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._house.closing = True
@@ -60,7 +60,8 @@ def address(sockets: list[socket.socket] | None) -> str:
 def listen(settings: Settings) -> socket.socket:
     """Raises SetupError when the port is taken or the host is not ours."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family)
+    # Named, because asyncio turns Nagle's delay off only for sockets that say they are TCP.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
@@ -87,8 +88,9 @@ def serve(settings: Settings, door: OpenDoor | None = None) -> None:
             ws="none",
             h11_max_incomplete_event_size=32 * 1024,
         )
-        server = Server(config, app.state.house)
-        server.run(sockets=[listening])
+        server = Server(config, app.state.house, announce=lambda: print(f"Parley is ready: {where}", flush=True))
+        with suppress(KeyboardInterrupt):  # raised again by uvicorn after it has seen everybody out
+            server.run(sockets=[listening])
         if not server.started:
             sys.exit(1)
 

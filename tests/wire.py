@@ -12,9 +12,11 @@ from typing import Any
 
 import httpx2
 import uvicorn
+from pydantic import SecretStr
 
 from agent_core.door import Conversations
 from agent_core.settings import Settings
+from app.house import House
 from app.main import create_app
 from app.server import Server
 
@@ -29,6 +31,11 @@ class Served:
     address: str
     server: Server
     http: httpx2.AsyncClient
+    house: House
+
+    def stop(self) -> None:
+        """As a signal would, without being raised again when the server has ended."""
+        self.house.closing = self.server.should_exit = True
 
     async def visitor(self) -> Visitor:
         answer = await self.http.post("/conversations", json={})
@@ -134,6 +141,13 @@ class Reader:
                     return data
         raise AssertionError(f"no {type_} in {self.events}")
 
+    async def heard(self, text: str, seconds: float = 10) -> None:
+        """Until the agent has said this much, in however many pieces."""
+        async with asyncio.timeout(seconds):
+            said = ""
+            while not said.endswith(text):
+                said += (await self.until("TEXT_MESSAGE_CONTENT"))["delta"]
+
     async def rest(self, seconds: float = 10) -> list[Any]:
         """All events to the end of the stream."""
         async with asyncio.timeout(seconds):
@@ -155,18 +169,21 @@ async def serving(settings: Settings, door: Conversations) -> AsyncIterator[Serv
     """This door, served."""
     settings = settings.model_copy(update=_tokens())
     app = create_app(settings, door)
-    listening = socket.socket()
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
+    listening.setsockopt(
+        socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024
+    )  # so that a reader who does not read is felt soon
     listening.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=5)
-    server = Server(config, app.state.house)
+    ready = asyncio.Event()
+    server = Server(config, app.state.house, announce=ready.set)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     address = "http://{}:{}".format(*listening.getsockname())
     try:
         async with asyncio.timeout(10):
-            while not server.started:
-                await asyncio.sleep(0.005)
+            await ready.wait()
         async with httpx2.AsyncClient(base_url=address, timeout=15) as http:
-            yield Served(address, server, http)
+            yield Served(address, server, http, app.state.house)
     finally:
         server.should_exit = True
         await task
@@ -174,6 +191,4 @@ async def serving(settings: Settings, door: Conversations) -> AsyncIterator[Serv
 
 
 def _tokens() -> dict[str, Any]:
-    from pydantic import SecretStr
-
     return {"operator_token": SecretStr(OPERATOR_TOKEN), "service_token": SecretStr(SERVICE_TOKEN)}
