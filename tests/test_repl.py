@@ -168,6 +168,7 @@ async def test_every_command_has_help_and_none_is_unknown_to_it(core):
         await it.pipe("/help")
         for name in COMMANDS:
             assert f"# /{name} " in it.printed
+        assert all(len(line) <= 82 for line in it.printed.splitlines())  # 80, behind the mark of a comment
         with pytest.raises(Invalid):
             await act(it.chat, Line("you", "/abracadabra"))
 
@@ -440,4 +441,4 @@ async def test_several_acts_at_once_are_one_and_its_stop(core):
     async with talk(core, ["One two three ", Hold()]) as it:
         async with asyncio.timeout(5):
             await act_all(it.chat, [Line("you", "Count"), Line("you", '/stop after "two three"')])
-        assert it.printed.endswith("agent > One two three\nends  > stopped\n# in all 0.00 s\n")
+        assert it.printed.endswith("agent > One two three\nends  > stopped\n")

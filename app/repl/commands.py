@@ -244,8 +244,9 @@ async def help_(chat: Chat, rest: str) -> None:
     width = max(len(f"/{c.name} {c.arguments}") for c in chosen)
     lines = [f"{f'/{c.name} {c.arguments}':<{width}}  {c.help}" for c in chosen]
     if len(chosen) > 1:
-        lines += ["", "Enter sends; Esc Enter or a trailing \\ begins a new line; Ctrl-X Ctrl-E opens $EDITOR;"]
-        lines += ["Ctrl-R searches what you typed before; Ctrl-C stops the answer, twice leaves."]
+        lines += ["", "Enter sends; Esc Enter, or a trailing \\, begins a new line."]
+        lines += ["Ctrl-X Ctrl-E opens $EDITOR, Ctrl-R searches what you typed before."]
+        lines += ["Ctrl-C stops the answer, twice leaves."]
     chat.printer.write("\n".join(lines))
 
 
@@ -254,33 +255,33 @@ async def quit_(_chat: Chat, _rest: str) -> None:
 
 
 _ALL = (
-    Command("approve", "[JSON]", "yes to the open approval; JSON changes arguments that may be changed", approve, True),
-    Command("reject", "", "no to the open approval", reject, True),
-    Command("accept", "", "accept the newest card that can be accepted", accept, True),
+    Command("approve", "[JSON]", "yes to what is asked; JSON changes arguments", approve, True),
+    Command("reject", "", "no to what is asked", reject, True),
+    Command("accept", "", "accept the newest card that can be", accept, True),
     Command("decline", "", "decline it", decline, True),
-    Command("answer", "JSON", "answer a form, a choice, or a call of your own tool", answer, True),
+    Command("answer", "JSON", "answer a form, a choice, or your own tool's call", answer, True),
     Command("decide", "WORD [JSON]", "any other decision that a card takes", decide, True),
     Command("fail", "[TEXT]", "your own tool did not work", fail, True),
     Command("stop", '[after "WORDS"]', "stop the answer; what was said stays", stop, True),
     Command("new", "", "begin a new conversation", new, True),
     Command("list", "[N]", "conversations, newest first", looking.list_),
-    Command("resume", "[ID]", "go to another conversation; without an id, to your last one", resume),
-    Command("fork", "[SEQ]", "go on in a copy of your own, from event SEQ or from the end", fork, True),
-    Command("agent", "[NAME]", "who answers next; without a name, who there is", agent, True),
+    Command("resume", "[ID]", "go to that conversation, or to your last one", resume),
+    Command("fork", "[SEQ]", "go on in a copy, from event SEQ or from the end", fork, True),
+    Command("agent", "[NAME]", "who answers next, or who there is", agent, True),
     Command("model", "[NAME]", "which model answers in this conversation", model, True),
-    Command("tools", "", "tools, which of them ask for a yes, and how their servers are", looking.tools),
+    Command("tools", "", "tools, which ask for a yes, how their servers are", looking.tools),
     Command("tool", "NAME [SCHEMA]", "offer a tool of your own to the agent", tool, True),
     Command("status", "", "what is running: team, model, database, servers", looking.status),
-    Command("state", "", "the shared state: topics, language, floor, what is open", looking.state),
+    Command("state", "", "shared state: topics, language, floor, what is open", looking.state),
     Command("usage", "", "tokens, money and time of this conversation", looking.usage),
     Command("history", "[N]", "the conversation so far, or its last N lines", looking.history),
     Command(
         "inspect",
         "[SEQ | all]",
-        "the events of the last turn, of one number, or all, as they are stored",
+        "events as stored: of the last turn, one, or all",
         looking.inspect,
     ),
-    Command("export", "[FILE]", "the conversation as a transcript (.txt) or as its events (.json)", looking.export),
+    Command("export", "[FILE]", "as a transcript (.txt) or as events (.json)", looking.export),
     Command("record", "[FILE | off]", "write a transcript that --script replays", record),
     Command("floor", "take [NAME] | give", "speak instead of the agent, as an operator", floor, True),
     Command("say", "TEXT", "say it as the operator who has the floor", say),

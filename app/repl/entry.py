@@ -20,6 +20,8 @@ from app.repl.transcript import BadTranscript, Step, parse, steps
 
 #: As long as a turn may take, and a little for the way.
 SECONDS = 150.0
+#: At a terminal, at once: importing the agents' SDK takes two seconds.
+STARTING = "starting ...\r"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,12 @@ async def talk(options: Options, streams: Streams) -> int:
     todo = await asyncio.to_thread(_read_script, options.script)
     settings = read_settings()
     if streams.interactive:
-        streams.stderr.write("starting ...\r")
+        streams.stderr.write(STARTING)
         streams.stderr.flush()
     async with AsyncExitStack() as stack:
         entry = await stack.enter_async_context(open_door(settings, server=options.server))
+        if streams.interactive:
+            streams.stderr.write(" " * len(STARTING) + "\r")
         way = Way(options, streams, todo)
         chat = Chat(
             entry.door,

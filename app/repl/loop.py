@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import signal
+import sys
+import termios
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -131,7 +133,7 @@ class Interactive:
         """Ctrl-C stops the answer, a second one leaves."""
         self._printer.begin()
         try:
-            with self._interruptible():
+            with self._interruptible(), _no_echo():
                 await act(self._chat, Line("you", text))
         except asyncio.CancelledError:
             if not self._leaving:
@@ -216,3 +218,20 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+@contextlib.contextmanager
+def _no_echo() -> Iterator[None]:
+    """What is typed meanwhile waits for the prompt, unseen: its echo would run into what is being drawn."""
+    try:
+        before = termios.tcgetattr(sys.stdin)
+    except (termios.error, OSError, ValueError):  # no terminal, as in tests
+        yield
+        return
+    silent = [*before]
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -152,7 +152,7 @@ def _ending(event: e.TurnFinished) -> list[Told]:
     if event.status != "done" or event.code:
         text = f"{event.status}{f': {event.code}' if event.code else ''}"
         out.append(Line("ends", text, f"{text}: {clean(event.aloud)}" if event.aloud else ""))
-    return [*out, Note(usage(event), usage=True)]
+    return [*out, Note(usage(event), usage=True)] if event.milliseconds else out
 
 
 def usage(event: e.TurnFinished) -> str:

@@ -112,11 +112,13 @@ class TerminalPrinter:
     # ---- the answer that is being written
 
     def _grow(self, delta: e.TextDelta) -> None:
+        """At the prompt nothing grows: the answer is shown when it is finished."""
+        if not self._busy or not self._draft.follows(delta):
+            return
         ready = self._draft.grow(delta)
-        if ready and self._busy:
+        if ready:
             self._print(self._answer(ready))
-        if self._busy:
-            self._alive(self._answer(self._draft.rest, first=not self._draft.printed))
+        self._alive(self._answer(self._draft.rest, first=not self._draft.printed))
 
     def _finish(self, event: e.MessageFinished, told: Sequence[Told]) -> None:
         if self._draft.message == event.message and self._draft.printed:
@@ -173,8 +175,13 @@ class _Draft:
     def __init__(self) -> None:
         self.message = ""
         self.text = ""
+        self.taken = 0
         self.printed = 0
         self.blocks = 0
+
+    def follows(self, delta: e.TextDelta) -> bool:
+        """One joined in the middle does not; it is shown as a whole when it is finished."""
+        return delta.offset == (self.taken if self.message == delta.message else 0)
 
     def grow(self, delta: e.TextDelta) -> str:
         """Blocks that are complete now, to be printed for good."""
@@ -182,6 +189,7 @@ class _Draft:
             self.__init__()  # type: ignore[misc]
             self.message = delta.message
         self.text += clean(delta.text)
+        self.taken += len(delta.text)
         end = _complete(self.text)
         ready = self.text[self.printed : end]
         if not ready.strip():
@@ -241,7 +249,7 @@ def _panel(event: e.DeliverableShown) -> RenderableType:
         lines.add_row(Text(clean(line.text), style=style), Text(clean(line.amount), style=style))
     until = [f"valid until {moment(event.expires_at)}"] if event.expires_at is not None else []
     small = [*card.notes, *until, *hints(event.kind, event.payload, event.answers)]
-    body = Group(lines, *(Text(clean(note), style="dim") for note in small))
     version = f" (version {event.version})" if event.version > 1 else ""
     title = Text(clean(card.title) + version, style="bold")
-    return _row("card", Panel(body, title=title, title_align="left", border_style="blue", subtitle=Text(event.kind)))
+    body = Group(title, lines, *(Text(clean(note), style="dim") for note in small))
+    return _row("card", Panel(body, title=Text(one_line(event.kind, 40)), title_align="left", border_style="blue"))

@@ -69,6 +69,7 @@ class Reader:
             key_bindings=_bindings(),
             multiline=True,
             enable_open_in_editor=True,
+            reserve_space_for_menu=6,
             tempfile_suffix=".md",
             prompt_continuation=lambda width, _line, _wrapped: " " * width,
             input=input,
