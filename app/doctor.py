@@ -17,10 +17,14 @@ import stat
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from agent_core.errors import ModelError, ModelMisconfigured, SetupError
 from agent_core.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from agent_core.team import Team
+    from agent_core.tool_servers import Health
 
 WELL, SETUP, FAILING = 0, 2, 3
 CONNECT_SECONDS = 5.0
@@ -240,11 +244,11 @@ def _without(key: str, error: ModelError) -> str:
 
 
 async def _tool_servers(settings: Settings) -> AsyncIterator[Finding]:
-    from agent_core.team import read_team
     from agent_core.tool_servers import ServerConfig, ToolServers
+    from app.repl.attach import team_of
 
     try:
-        team = read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
+        team = team_of(settings)
     except SetupError as error:
         yield Finding("team", "setup", str(error), f"correct {error.setting}")
         return
@@ -260,11 +264,11 @@ async def _tool_servers(settings: Settings) -> AsyncIterator[Finding]:
         await servers.aclose()
 
 
-def _wanted(team: Any) -> set[str]:
+def _wanted(team: Team) -> set[str]:
     return {tool for agent in team.agents for tool in agent.tools}
 
 
-def _tool_server(name: str, health: Any) -> Finding:
+def _tool_server(name: str, health: Health) -> Finding:
     subject = f"tool server {name}"
     if health.state != "ready":
         return Finding(

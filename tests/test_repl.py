@@ -15,7 +15,7 @@ import pytest
 
 from agent_core.errors import AnswerCut, Conflict, Invalid, ModelUnavailable, NotFound
 from app.repl import exit_codes, loop
-from app.repl.attach import DEVELOPER
+from app.repl.attach import DEVELOPER, team_of
 from app.repl.chat import Chat
 from app.repl.commands import COMMANDS, act, act_all
 from app.repl.plain import AnswerPrinter, JsonPrinter, PlainPrinter
@@ -199,6 +199,28 @@ async def test_state_usage_history_events_tools_and_desk_can_be_looked_at(core):
             assert shows in it.out.getvalue(), command
 
 
+async def test_what_an_agent_is_told_can_be_read_where_the_team_is_at_hand(core, settings):
+    async with talk(core) as it:
+        with pytest.raises(Conflict, match="keeps to itself"):
+            await act(it.chat, Line("you", "/prompt"))
+        it.chat.team = team_of(settings)
+        await it.pipe("/prompt", "/prompt expert", "/prompt nobody")
+        assert "# lead: Answers first.\n# tools: lookup, charge" in it.printed
+        assert "# You know more.\n" in it.printed
+        assert "one of lead, expert" in it.printed
+
+
+async def test_a_card_that_was_shown_is_acknowledged_and_decided(core):
+    alert = Call("displayAlert", {"level": "info", "title": "Maintenance", "text": "Tonight."})
+    async with talk(core, [alert], "Mind the notice.") as it:
+        await it.pipe("Hi")
+        async with asyncio.timeout(5):
+            await it.chat.session.until(lambda: it.chat.session.open_deliverables[0]["acknowledged"])
+        assert await it.pipe("/decide dismiss") == exit_codes.OK
+        assert "card  > displayAlert: i Maintenance\nagent > Mind the notice.\n" in it.printed
+        assert await it.pipe("/accept") == exit_codes.USAGE
+
+
 async def test_a_conversation_is_exported_as_transcript_and_as_events(core, tmp_path):
     async with talk(core, "Hello.") as it:
         await it.pipe("Hi", f"/export {tmp_path}/a.txt", f"/export {tmp_path}/a.json", "/export")
@@ -325,6 +347,20 @@ async def test_once_prints_the_answer_alone_and_the_rest_aside(core):
         assert await loop.once(it.chat, "Hi", yes=False, seconds=5) == exit_codes.OK
         assert it.out.getvalue() == "It is 42.\n"
         assert 'tool  > lookup {"q": "x"} = ok\n# first word' in it.aside.getvalue()
+
+
+async def test_once_can_be_recorded(core, tmp_path: Path):
+    async with talk(core, [LOCK], "Locked.", kind="answer") as it:
+        it.chat.record(tmp_path / "t.txt")
+        await loop.once(it.chat, "Lock my card", yes=True, seconds=5)
+        it.chat.record(None)
+        assert [line.kind for line in parse((tmp_path / "t.txt").read_text())] == [
+            "you",
+            "asks",
+            "you",
+            "tool",
+            "agent",
+        ]
 
 
 async def test_json_prints_every_event_and_every_piece_of_text(core):

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from agent_core.door import Conversations, Principal
 from agent_core.errors import NotFound, SetupError
 from agent_core.settings import Settings
+from agent_core.team import Team, read_team
 
 DEVELOPER = Principal("developer", "developer")
 SERVICE = Principal("service", "service")
@@ -18,11 +19,12 @@ SERVICE = Principal("service", "service")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The door, who one is there, and where it is."""
+    """The door, who one is there, where it is, and the team if it is the one of our settings."""
 
     door: Conversations
     who: Principal
     place: str
+    team: Team | None = None
 
 
 @asynccontextmanager
@@ -44,7 +46,7 @@ async def _here_or_there(stack: AsyncExitStack, settings: Settings) -> Entry:
         if not address:
             raise
         return await _at(stack, settings, str(address), own=True)
-    return Entry(door, DEVELOPER, "in this process")
+    return Entry(door, DEVELOPER, "in this process", team_of(settings))
 
 
 async def _at(stack: AsyncExitStack, settings: Settings, server: str, *, own: bool = False) -> Entry:
@@ -58,7 +60,12 @@ async def _at(stack: AsyncExitStack, settings: Settings, server: str, *, own: bo
         await door.list(who, 1)
     except NotFound:
         raise SetupError("PARLEY_SERVICE_TOKEN", f"{server} does not know this token; ask its owner for it") from None
-    return Entry(door, who, f"at {server}")
+    return Entry(door, who, f"at {server}", team_of(settings) if own else None)
+
+
+def team_of(settings: Settings) -> Team:
+    """Raises SetupError."""
+    return read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
 
 
 def _token(settings: Settings, *, own: bool) -> tuple[str, Principal]:

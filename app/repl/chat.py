@@ -10,6 +10,7 @@ from typing import Protocol
 from agent_core.door import Conversations, Principal, Start
 from agent_core.errors import Conflict, NotFound, ParleyError
 from agent_core.events import TurnFinished
+from agent_core.team import Team
 from app.repl import exit_codes
 from app.repl.record import Recorder
 from app.repl.session import Session, Sink
@@ -29,7 +30,7 @@ class Quit(Exception):
 
 
 class Chat:
-    """Commands (commands.py) and loops (loop.py) work on one of these."""
+    """Commands (commands.py) and loops (loop.py) work on one of these. `team`: its data, where they are at hand."""
 
     session: Session
 
@@ -41,10 +42,12 @@ class Chat:
         *,
         sinks: Sequence[Sink] = (),
         start: Start = Start(),  # noqa: B008 (frozen)
+        team: Team | None = None,
     ) -> None:
         self.door, self.who, self.printer, self.start = door, who, printer, start
         self.operator = Principal("operator", f"operator:{getpass.getuser()}", who.site, getpass.getuser())
         self.recorder: Recorder | None = None
+        self.team = team
         self._sinks: list[Sink] = [printer, *sinks]
         self._worst = exit_codes.OK
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_core.door import ClientTool, Principal
-from agent_core.errors import Conflict, Invalid
+from agent_core.errors import Conflict, Invalid, NotFound
 from app.repl import looking
 from app.repl.cards import takes_data
 from app.repl.chat import Chat, Quit
@@ -204,15 +204,15 @@ async def tool(chat: Chat, rest: str) -> None:
 
 async def floor(chat: Chat, rest: str) -> None:
     verb, _, name = rest.partition(" ")
-    if verb == "take":
-        if name.strip():
-            subject = f"operator:{name.strip().lower()}"
-            chat.operator = Principal("operator", subject, chat.operator.site, name.strip())
-        cursor = await chat.door.take_floor(chat.operator, chat.session.conversation)
-    elif verb == "give":
-        cursor = await chat.door.give_floor(chat.operator, chat.session.conversation)
-    else:
+    if verb not in ("take", "give"):
         raise Invalid("floor", "write /floor take, /floor take NAME, or /floor give")
+    if verb == "take" and name.strip():
+        chat.operator = Principal("operator", f"operator:{name.strip()}", chat.operator.site, name.strip())
+    change = chat.door.take_floor if verb == "take" else chat.door.give_floor
+    try:
+        cursor = await change(chat.operator, chat.session.conversation)
+    except NotFound:
+        raise Conflict(aloud="The server does not take you for an operator: set PARLEY_OPERATOR_TOKEN.") from None
     await chat.session.until(lambda: chat.session.seq >= cursor.seq)
 
 
@@ -272,6 +272,7 @@ _ALL = (
     Command("tools", "", "tools, which ask for a yes, how their servers are", looking.tools),
     Command("tool", "NAME [SCHEMA]", "offer a tool of your own to the agent", tool, True),
     Command("status", "", "what is running: team, model, database, servers", looking.status),
+    Command("prompt", "[AGENT]", "what an agent is told, from the team's file", looking.prompt),
     Command("state", "", "shared state: topics, language, floor, what is open", looking.state),
     Command("usage", "", "tokens, money and time of this conversation", looking.usage),
     Command("history", "[N]", "the conversation so far, or its last N lines", looking.history),

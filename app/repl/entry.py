@@ -88,6 +88,7 @@ async def talk(options: Options, streams: Streams) -> int:
             way.printer,
             sinks=[way.collector],
             start=Start(agent=options.agent, language=options.language),
+            team=entry.team,
         )
         stack.push_async_callback(chat.aclose)
         try:

@@ -55,6 +55,23 @@ async def status(chat: Chat, _rest: str) -> None:
     chat.printer.write("\n".join([*lines, *_servers(desk.servers)]))
 
 
+async def prompt(chat: Chat, rest: str) -> None:
+    """The instructions as they are written here; of a server elsewhere they are not to be had."""
+    if chat.team is None:
+        raise Conflict(aloud="What its agents are told, this server keeps to itself.")
+    name = rest or chat.session.snapshot["agent"]
+    if name not in [agent.name for agent in chat.team.agents]:
+        raise Invalid("agent", f"one of {', '.join(agent.name for agent in chat.team.agents)}")
+    agent = chat.team.agent(name)
+    lists = (("tools", agent.tools), ("cards", agent.deliverables), ("hands over to", agent.handoffs))
+    said = [f"{label}: {', '.join(names)}" for label, names in lists if names]
+    chat.printer.write(
+        "\n".join(
+            [f"{agent.name}: {agent.description}", *said, "", agent.instructions.strip(), chat.team.rules.strip()]
+        ).rstrip()
+    )
+
+
 async def state(chat: Chat, _rest: str) -> None:
     s = chat.session.snapshot
     shown = {k: s[k] for k in ("agent", "model", "language", "mode", "floor", "turn", "open", "state", "forked_from")}

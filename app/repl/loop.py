@@ -34,12 +34,14 @@ TWICE_SECONDS = 2.0
 
 
 async def once(chat: Chat, text: str, *, yes: bool, seconds: float) -> int:
-    """One message. `yes` approves whatever is asked; otherwise an open approval is left to be decided later."""
+    """One message or command. `yes` approves whatever is asked; otherwise an open approval is left to be decided later."""
     try:
         async with asyncio.timeout(seconds):
-            await chat.session.say(text)
+            await act(chat, Line("you", text.strip()))
             while yes and chat.session.open_interrupts:
-                await chat.session.decide(chat.session.open_interrupts[0]["id"], "approve")
+                await act(chat, Line("you", "/approve"))
+    except Quit:
+        return exit_codes.OK
     except TimeoutError:
         await chat.abandon()
         chat.printer.write(f"no answer within {seconds:g} s")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from agent_core.door import ClientTool, Conversations, Principal
-from agent_core.errors import Conflict
-from agent_core.events import Cursor, Logged, TurnFinished, Watched
+from agent_core.errors import Conflict, ParleyError
+from agent_core.events import Cursor, DeliverableShown, Logged, TurnFinished, Watched
 from agent_core.snapshot import empty, fold
 from app.repl.narrator import Narrator, Told
 from app.repl.transcript import Line
@@ -49,6 +49,7 @@ class Session:
         self._sinks, self._narrator = sinks, Narrator()
         self._change = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def open(self, *, silent: bool = False) -> None:
         """Read the past, then watch. `silent`: the past is not shown."""
@@ -63,6 +64,8 @@ class Session:
         self._watching = asyncio.create_task(self._watch(Cursor(seq)))
 
     async def aclose(self) -> None:
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=1)
         if self._watching is not None:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
@@ -78,8 +81,20 @@ class Session:
                     for sink in self._sinks:
                         sink.shown(item, told)
                     self._change.set()
+                    self._acknowledge(item)
         finally:
             self._change.set()
+
+    def _acknowledge(self, item: Watched) -> None:
+        """A card of one's own conversation has been shown."""
+        if self.mine and isinstance(item, Logged) and isinstance(item.event, DeliverableShown):
+            task = asyncio.create_task(self._tell_shown(item.event))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _tell_shown(self, shown: DeliverableShown) -> None:
+        with contextlib.suppress(ParleyError):  # the next card will be acknowledged; this one can still be decided
+            await self.door.acknowledge(self.who, self.conversation, shown.deliverable, shown.version)
 
     def _fold(self, item: Watched) -> list[Told]:
         fold(self.snapshot, item)
