@@ -131,8 +131,10 @@ class TerminalPrinter:
         self._draft = _Draft()
 
     def _answer(self, text: str, *, first: bool | None = None) -> RenderableType:
+        """Later blocks stand apart from those that are printed already."""
         first = self._draft.blocks <= 1 if first is None else first
-        return _row("agent" if first else "", Markdown(text.strip(), hyperlinks=False))
+        row = _row("agent" if first else "", Markdown(text.strip(), hyperlinks=False))
+        return row if first else Group(Text(""), row)
 
     # ---- lines
 
