@@ -38,6 +38,7 @@ def create_app(settings: Settings, door: Conversations | OpenDoor) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        redirect_slashes=False,
     )
     app.state.house = house
     for router in (pages.router, health.router, conversations.router, feed.router, operators.router, desk.router):
