@@ -227,7 +227,7 @@ async def test_a_clients_run_that_is_cut_by_the_end_of_the_server_ends_with_an_e
 
 async def test_a_reader_that_does_not_read_is_closed_and_harms_nobody(core: OpenCore, settings: Any) -> None:
     async with core("Still here.") as door, serving(settings, door) as served:
-        served.house.send_seconds = 0.3
+        served.house.send_seconds = served.house.heartbeat_seconds = 0.3
         visitor = await served.visitor()
         await _fill(served, visitor.conversation, 60)
         with _deaf(served, visitor):
