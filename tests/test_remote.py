@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,16 +26,11 @@ from agent_core.events import (
 from agent_core.snapshot import empty, fold_all
 from app import native
 from app.remote import RemoteConversations, ServerGone, open_remote
-from app.repl import loop
 from app.repl.attach import DEVELOPER
-from app.repl.chat import Chat
-from app.repl.commands import act
-from app.repl.plain import PlainPrinter
-from app.repl.script import Collector
-from app.repl.transcript import Line, parse, steps
 from app.tokens import Tokens
 from tests.conftest import MAYA
 from tests.scripted import Call, Hold
+from tests.stage import TRANSPORTS, play
 from tests.wire import OPERATOR_TOKEN, serving
 
 NOBODY = Principal("visitor", "nobody")
@@ -173,23 +167,59 @@ async def test_a_stranger_finds_nothing(core, settings):
                 await asking
 
 
-# ---- a server that goes, and one that is not ours
+# ---- the same conversation, here and there
+
+SCRIPT = """\
+you   > Lock my card
+agent > One moment.
+asks  > lock {"card": "A-1"}
+you   > /approve {"note": "lost"}
+tool  > lock {"card": "A-1", "note": "lost"} = ok locked A-1
+agent > Locked.
+you   > Anything new?
+card  > displayAlert: i Maintenance
+agent > Mind the notice.
+you   > /decide dismiss
+you   > darn
+agent > Let's stay polite.
+ends  > done: guardrail
+you   > /tool where_am_i
+you   > Where am I?
+call  > where_am_i {}
+you   > /answer Bonn
+tool  > where_am_i {} = ok Bonn
+hand  > lead -> expert
+agent > In Bonn.
+you   > Tell me all
+you   > /stop after "at nine"
+agent > We open at nine
+ends  > stopped
+you   > /floor take Maya
+floor > operator (Maya)
+oper  > Hello, Maya here.
+you   > Hello Maya
+you   > /floor give
+floor > agent
+"""
+ALERT = Call("displayAlert", {"level": "info", "title": "Maintenance", "text": "Tonight."})
 
 
-async def test_the_same_words_are_said_over_http_and_in_this_process(core, settings):
-    script = (
-        "you > Lock my card\nagent > One moment.\nasks > lock {...}\nyou > /approve\n"
-        'tool > lock {"card": "A-1"} = ok locked A-1\nagent > Locked.\n'
-        "you > /floor take Maya\nfloor > operator (Maya)\noper > Hello.\nyou > /floor give\nfloor > agent\n"
+@pytest.mark.parametrize("transport", TRANSPORTS.values(), ids=TRANSPORTS.keys())
+async def test_a_transcript_says_the_same_through_every_transport(core, settings, transport):
+    model = (
+        *(["One moment.", LOCK], "Locked.", [ALERT], "Mind the notice."),
+        *([Call("where_am_i")], [Call("transfer_to_expert")], "In Bonn."),
+        ["We open at nine ", Hold()],
     )
-    async with remote(core, settings, ["One moment.", LOCK], "Locked.") as door:
-        collector = Collector()
-        chat = Chat(door, DEVELOPER, PlainPrinter(io.StringIO()), sinks=[collector])
-        await chat.new()
-        result = await loop.script(chat, steps(parse(script)), collector, seconds=5)
-        await act(chat, Line("you", "/status"))
-        await chat.aclose()
+    async with core(*model) as door, transport(settings, door) as there:
+        result, printed = await play(there, SCRIPT)
         assert result.report == ""
+    async with core(*model) as door, transport(settings, door) as there:
+        result, _ = await play(there, printed)
+        assert result.report == ""
+
+
+# ---- a server that goes, and one that is not ours
 
 
 @asynccontextmanager

@@ -39,7 +39,9 @@ def test_a_transcript_falls_into_what_is_done_and_what_is_expected_of_it() -> No
 
 
 def test_a_stop_belongs_to_what_it_stops() -> None:
-    (step,) = steps(parse('you > Tell me all\ntool > a {} = ok\nyou > /stop after "We open"\nagent > We open...\nends > stopped\n'))
+    (step,) = steps(
+        parse('you > Tell me all\ntool > a {} = ok\nyou > /stop after "We open"\nagent > We open...\nends > stopped\n')
+    )
     assert [act.text for act in step.acts] == ["Tell me all", '/stop after "We open"']
     assert [line.kind for line in step.expected] == ["tool", "agent", "ends"]
 
