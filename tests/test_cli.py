@@ -231,6 +231,12 @@ async def test_a_second_process_attaches_to_the_server_that_holds_the_database(p
         await server.wait()
 
 
+async def test_a_database_in_the_hands_of_another_repl_is_refused_with_what_to_do(parley, core):
+    async with core():
+        with pytest.raises(SetupError, match=r"PARLEY_DATABASE_URL: process .* is already serving"):
+            await parley.chat(Options(prompt="Hi"))
+
+
 async def test_the_demo_business_runs_as_a_server_of_its_own(parley):
     ran = await parley.run("tools", "--help")
     assert ran.code == 0

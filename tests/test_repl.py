@@ -265,8 +265,17 @@ async def test_a_customers_conversation_is_read_only_unless_forked(core):
         await it.chat.resume(conversation)
         async with asyncio.timeout(5):
             await it.chat.session.until(lambda: bool(it.chat.session.ended))
-        assert await it.pipe("I am Ana, honestly") == exit_codes.USAGE
-        assert "This is a customer's conversation" in it.printed
+        attempts = (
+            "I am Ana, honestly",
+            "/agent expert",
+            "/model x",
+            "/feedback up",
+            "/stop",
+            f"/erase {conversation}",
+        )
+        for attempt in attempts:
+            assert await it.pipe(attempt) == exit_codes.USAGE, attempt
+        assert it.printed.count("# This is a customer's conversation") == len(attempts)
         assert await it.pipe("/fork", "Hi") == exit_codes.OK
         assert "agent > Hello developer." in it.printed
 

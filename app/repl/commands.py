@@ -165,6 +165,7 @@ async def fork(chat: Chat, rest: str) -> None:
 
 
 async def erase(chat: Chat, rest: str) -> None:
+    chat.session.writable()
     conversation = chat.session.conversation
     if rest != conversation:
         raise Invalid("conversation", f"this can't be undone; write /erase {conversation}")
@@ -175,6 +176,7 @@ async def erase(chat: Chat, rest: str) -> None:
 
 async def agent(chat: Chat, rest: str) -> None:
     if rest:
+        chat.session.writable()
         await chat.door.configure(chat.who, chat.session.conversation, agent=rest)
         return
     desk = await chat.door.desk(chat.who)
@@ -184,6 +186,7 @@ async def agent(chat: Chat, rest: str) -> None:
 
 async def model(chat: Chat, rest: str) -> None:
     if rest:
+        chat.session.writable()
         await chat.door.configure(chat.who, chat.session.conversation, model=rest)
         return
     desk = await chat.door.desk(chat.who)
@@ -221,6 +224,7 @@ async def say(_chat: Chat, _rest: str) -> None:
 
 
 async def feedback(chat: Chat, rest: str) -> None:
+    chat.session.writable()
     rating, _, comment = rest.partition(" ")
     said = [i for i in chat.session.snapshot["items"] if i["kind"] == "message" and i["role"] == "agent"]
     if not said:

@@ -203,9 +203,9 @@ def _words(agents: Iterable[str]) -> Callable[[str], Iterable[str]]:
 
 
 async def _lines(stdin: TextIO) -> AsyncIterator[str]:
-    """A pipe is read by the loop, so that Ctrl-C need not wait for the next line; files and tests are simply read."""
+    """A pipe is read by the loop, so that Ctrl-C need not wait for the next line; anything else in a thread."""
     if not _is_pipe(stdin):
-        for line in stdin:
+        while line := await asyncio.to_thread(stdin.readline):
             yield line
         return
     reader = asyncio.StreamReader(limit=2**20)

@@ -164,12 +164,13 @@ class Session:
             sink.typed(line)
 
     def _own(self) -> str:
-        self._writable()
+        self.writable()
         key = f"repl-{secrets.token_hex(8)}"
         self._narrator.expect_own(key)
         return key
 
-    def _writable(self) -> None:
+    def writable(self) -> None:
+        """Raises ReadOnly."""
         if not self.mine:
             raise ReadOnly
 
@@ -195,13 +196,13 @@ class Session:
     async def decide(
         self, interrupt: str, decision: Literal["approve", "reject"], arguments: Mapping[str, Any] | None = None
     ) -> None:
-        self._writable()
+        self.writable()
         decided = await self.door.decide(self.who, self.conversation, interrupt, decision, arguments=arguments)
         await self.until(lambda: interrupt not in self.snapshot["open"])
         await self._follow(decided.turn, decided.cursor)
 
     async def answer_call(self, call: str, output: str, *, failed: bool = False) -> None:
-        self._writable()
+        self.writable()
         decided = await self.door.answer_call(self.who, self.conversation, call, output, failed=failed)
         await self.until(lambda: all(i["id"] != call for i in self.open_calls))
         await self._follow(decided.turn, decided.cursor)
@@ -209,7 +210,7 @@ class Session:
     async def decide_deliverable(
         self, item: Mapping[str, Any], decision: str, answer: Mapping[str, Any] | None
     ) -> None:
-        self._writable()
+        self.writable()
         decided = await self.door.decide_deliverable(
             self.who, self.conversation, item["id"], item["version"], decision, answer
         )
@@ -220,7 +221,7 @@ class Session:
             await self.settled(turn, cursor)
 
     async def stop(self) -> bool:
-        self._writable()
+        self.writable()
         active = self.snapshot["turn"]
         stopped = await self.door.stop(self.who, self.conversation)
         if stopped and active is not None:
