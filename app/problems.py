@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -93,5 +94,17 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return of(NotFound())
+    headers = error.headers
+    if error.status_code == 405 and (allowed := _allowed(request)):
+        headers = {"Allow": ", ".join(sorted(allowed))}
     codes = {400: "bad_request", 405: "method_not_allowed", 413: "too_large"}
-    return problem(error.status_code, codes.get(error.status_code, "error"), str(error.detail), None, error.headers)
+    return problem(error.status_code, codes.get(error.status_code, "error"), str(error.detail), None, headers)
+
+
+def _allowed(request: Request) -> set[str]:
+    """Every method of this address. Starlette names those of the first route that fits, and forgets the others."""
+    paths: dict[str, Any] = request.app.openapi()["paths"]
+    fitting = (
+        item for path, item in paths.items() if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), request.url.path)
+    )
+    return {method.upper() for item in fitting for method in item}
