@@ -63,6 +63,10 @@ def main(options: Options, streams: Streams | None = None) -> int:
         return asyncio.run(talk(options, streams))
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more (`| head`); without this Python complains once more when it leaves.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), streams.stdout.fileno())
+        return exit_codes.INTERRUPTED
     except BadTranscript as error:
         raise SetupError(str(options.script), str(error)) from None
 
