@@ -147,7 +147,8 @@ def _follow_up(
     """A turn of its own, unless a person holds the floor: then the operator reads it."""
     row = connection.execute(sa.select(conversations).where(conversations.c.id == conversation)).one()
     before: list[Event] = []
-    turn, lease, started = None, None, []
+    started: list[Event] = []
+    turn, lease = None, None
     if row.floor is None and note:
         before, row = turn_rows.withdraw_waiting(connection, row)
         turn = ids.new("turn")

@@ -10,12 +10,12 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import anyio
 from mcp import Client, MCPError
 from mcp.client.subscriptions import SubscriptionLost
-from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, Tool, ToolListChangedNotification
+from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, RequestParamsMeta, Tool, ToolListChangedNotification
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
@@ -338,7 +338,9 @@ class Connection:
         self._served += 1
         self._in_flight += 1
         try:
-            return tool_results.read_result(await client.call_tool(tool, dict(arguments), meta={**meta}))
+            return tool_results.read_result(
+                await client.call_tool(tool, dict(arguments), meta=cast(RequestParamsMeta, {**meta}))
+            )
         except MCPError as error:
             return self._refused(error)
         except (RuntimeError, ValidationError, anyio.ClosedResourceError, anyio.BrokenResourceError) as error:

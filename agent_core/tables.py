@@ -7,8 +7,9 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 metadata = MetaData()
 
 
-def _conversation(**kw: bool) -> Column[str]:
-    return Column("conversation", String(40), ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, **kw)
+def _conversation(*, primary_key: bool = False) -> Column[str]:
+    belongs = ForeignKey("conversations.id", ondelete="CASCADE")
+    return Column("conversation", String(40), belongs, nullable=False, primary_key=primary_key)
 
 
 conversations = Table(

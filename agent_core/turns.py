@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -151,7 +152,8 @@ class Turns:
 
     async def _sweep(self) -> None:
         for row in await self._shop.database.read(approvals.expired):
-            await self._take_up(row.conversation, lambda c, i=row.id: approvals.expire(c, i, self._shop.owner))
+            expire = partial(approvals.expire, interrupt=row.id, owner=self._shop.owner)
+            await self._take_up(row.conversation, expire)
         await self.recover(everything=False)
 
     # ---- recovery
@@ -163,8 +165,8 @@ class Turns:
         for conversation, turn in orphans:
             if turn in self._running:
                 continue
-            adopt = lambda c, x=conversation, t=turn: turn_rows.adopt(  # noqa: E731
-                c, x, t, self._shop.owner, everything=everything
+            adopt = partial(
+                turn_rows.adopt, conversation=conversation, turn=turn, owner=self._shop.owner, everything=everything
             )
             taken += await self._take_up(conversation, adopt)
         return taken

@@ -577,7 +577,8 @@ async def test_the_longest_bill_fits_one_rpc() -> None:
     payload = await show(OFFER, {"offer_id": "OF-7"}, Says(stated))
     assert len(payload.model_dump_json().encode()) <= PAYLOAD_BYTES
     assert len(OFFER.aloud(payload)) <= ALOUD_CHARACTERS
-    for more in ({"lines": [line] * 21}, {"terms": "x" * 2001}, {"lines": [{**line, "label": "🙂" * 80}] * 20, "terms": "🙂" * 2000}):
+    wide = {"lines": [{**line, "label": "🙂" * 80}] * 20, "terms": "🙂" * 2000}
+    for more in ({"lines": [line] * 21}, {"terms": "x" * 2001}, wide):
         with pytest.raises(ToolError, match="cannot be shown"):
             await show(OFFER, {"offer_id": "OF-7"}, Says({**stated, **more}))
 
