@@ -13,6 +13,8 @@ os.environ.setdefault("TYPER_USE_RICH", "0")
 
 import typer
 
+from app.repl.exit_codes import MEANINGS
+
 app = typer.Typer(
     help="Parley: one conversation between a customer and a business's agent.",
     no_args_is_help=True,
@@ -22,9 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-CODES = """\b
-Exit codes: 0 ok, 1 an expectation of the script failed, 2 usage or configuration, 3 the model's provider failed,
-4 a guardrail refused or an approval was refused or left open, 5 a turn took too long, 130 interrupted."""
+CODES = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items()) + "."
 
 
 @app.command()

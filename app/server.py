@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import socket
-import sys
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -77,7 +77,8 @@ def serve(settings: Settings, door: OpenDoor | None = None) -> None:
     """Raises SetupError before anything is served. Runs until SIGTERM or SIGINT. `door`: for another core than the usual."""
     with listen(settings) as listening:
         where = address([listening])
-        app = create_app(settings, lambda: (door or _usual(settings))(where))
+        refused: list[SetupError] = []
+        app = create_app(settings, lambda: _noting((door or _usual(settings))(where), refused))
         config = uvicorn.Config(
             app,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
@@ -88,11 +89,30 @@ def serve(settings: Settings, door: OpenDoor | None = None) -> None:
             ws="none",
             h11_max_incomplete_event_size=32 * 1024,
         )
+        # A wrong setting is one line for the owner, not the traceback that uvicorn prints of a start that failed.
+        logging.getLogger("uvicorn.error").addFilter(lambda _record: not refused)
         server = Server(config, app.state.house, announce=lambda: print(f"Parley is ready: {where}", flush=True))
-        with suppress(KeyboardInterrupt):  # raised again by uvicorn after it has seen everybody out
-            server.run(sockets=[listening])
-        if not server.started:
-            sys.exit(1)
+        try:
+            with suppress(KeyboardInterrupt):  # raised again by uvicorn after it has seen everybody out
+                server.run(sockets=[listening])
+        except SystemExit:  # how uvicorn leaves when the start failed
+            if refused:
+                raise refused[0] from None
+            raise
+
+
+@asynccontextmanager
+async def _noting(
+    opening: AbstractAsyncContextManager[Conversations], refused: list[SetupError]
+) -> AsyncIterator[Conversations]:
+    """The door; what kept it shut is noted for who started the server."""
+    async with AsyncExitStack() as stack:
+        try:
+            opened = await stack.enter_async_context(opening)
+        except SetupError as error:
+            refused.append(error)
+            raise
+        yield opened
 
 
 def _usual(settings: Settings) -> OpenDoor:

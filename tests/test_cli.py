@@ -223,6 +223,10 @@ async def test_a_second_process_attaches_to_the_server_that_holds_the_database(p
         monkeypatch.setenv("PARLEY_SERVICE_TOKEN", "a word of somewhere else")
         with pytest.raises(SetupError, match="PARLEY_SERVICE_TOKEN"):
             await parley.chat(Options(server=address, prompt="Hi"))
+        second = await parley.run("serve", PARLEY_PORT="0")
+        assert second.code == 2
+        assert second.err.startswith(f"parley: PARLEY_DATABASE_URL: process {server.pid} is already serving")
+        assert second.err.count("\n") == 1
         doctor = await parley.run("doctor")
         assert f"is served by process {server.pid} at {address}" in doctor.out
         assert doctor.code == 0

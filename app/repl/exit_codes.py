@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from agent_core.errors import CallerError, ParleyError, SetupError
-from agent_core.events import TurnFinished
+
+if TYPE_CHECKING:
+    from agent_core.events import TurnFinished
 
 OK = 0
 EXPECTATION_FAILED = 1
