@@ -181,7 +181,7 @@ def _holder(path: Path) -> Finding | None:
 
 
 async def _postgres(url: str) -> Finding:
-    import asyncpg  # type: ignore[import-untyped]
+    import asyncpg
     from sqlalchemy.engine import make_url
 
     parsed = make_url(url).set(drivername="postgresql")
