@@ -294,6 +294,33 @@ def test_a_reader_cut_off_anywhere_comes_back_and_has_the_same(cursor: Cursor) -
     assert client.state == snapshot["state"]
 
 
+LIVE = spelled(logged(WHOLE), 2)
+
+
+def _raw() -> bytes:
+    encoder = Encoder("thread")
+    return b"".join(encoder.encode(item) for item in LIVE)
+
+
+RAW = _raw()
+
+
+@given(st.lists(st.integers(0, len(RAW)), min_size=1, max_size=3))
+@settings(max_examples=1000, deadline=None)
+def test_a_connection_cut_at_any_byte_three_times_over_leaves_no_gap_and_no_double(cuts: list[int]) -> None:
+    client, cursor = Client(), Cursor()
+    for cut in [*cuts, None]:
+        encoder = Encoder("thread", after=cursor)
+        raw = b"".join(encoder.encode(item) for item in after(LIVE, cursor))
+        received = frames(raw[:cut])
+        client._run, client._texts, client._calls = None, set(), set()
+        client.take([event for _, event in received])
+        cursor = Cursor.parse(next((id_ for id_, _ in reversed(received) if id_), str(cursor)))
+    snapshot = fresh_snapshot(LIVE)
+    assert client.messages == {m["id"]: _kept(m) for m in messages(snapshot)}
+    assert client.state == snapshot["state"]
+
+
 def test_the_id_of_the_last_frame_is_the_cursor_behind_what_was_sent() -> None:
     encoder = Encoder("thread")
     for item in spelled(logged(WHOLE)):
