@@ -28,11 +28,17 @@ CODES = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEAN
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    host: Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="Instead of PARLEY_HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Instead of PARLEY_PORT; 0 is any free one.")
+    ] = None,
+) -> None:
     """Serve conversations over HTTP."""
     from agent_core.settings import read_settings
 
-    importlib.import_module("app.server").serve(read_settings())
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    importlib.import_module("app.server").serve(read_settings(**given))
 
 
 @app.command(epilog=CODES)

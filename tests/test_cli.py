@@ -246,3 +246,15 @@ async def test_the_demo_business_runs_as_a_server_of_its_own(parley):
     assert ran.code == 0
     assert "--stdio" in ran.out
     assert (await parley.run("tools")).code == 2
+
+
+async def test_where_to_serve_may_be_said_on_the_command_line(parley):
+    server = await parley.start("serve", "--host", "127.0.0.1", "--port", "0", PARLEY_HOST="192.0.2.1", PARLEY_PORT="1")
+    assert server.stdout is not None
+    try:
+        async with asyncio.timeout(40):
+            said = (await server.stdout.readline()).decode()
+        assert said.startswith("Parley is ready: http://127.0.0.1:")
+    finally:
+        server.terminate()
+        await server.wait()
