@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -111,6 +112,8 @@ def version() -> None:
 def main() -> None:
     from agent_core.errors import SetupError
 
+    # Before anything else does it: the MCP library would set up a log for screens, with frames around it.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         app()
     except SetupError as error:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -255,6 +256,22 @@ async def test_where_to_serve_may_be_said_on_the_command_line(parley):
         async with asyncio.timeout(40):
             said = (await server.stdout.readline()).decode()
         assert said.startswith("Parley is ready: http://127.0.0.1:")
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+async def test_what_goes_wrong_in_the_server_is_a_line_of_its_log(parley):
+    (parley.folder / "away.yaml").write_text(
+        "{name: away, label: Away, start: a, servers: [{name: far, url: 'http://127.0.0.1:9/mcp'}, "
+        "{name: shop, python: 'tests.shop:create_server'}], agents: [{name: a, description: A., instructions: B.}]}"
+    )
+    server = await parley.start("serve", "--port", "0", PARLEY_TEAM_FILE="away.yaml")
+    assert server.stderr is not None
+    try:
+        async with asyncio.timeout(40):
+            said = (await server.stderr.readline()).decode()
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ WARNING parley\.tools\.far: .*no connection", said), said
     finally:
         server.terminate()
         await server.wait()
