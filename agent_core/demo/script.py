@@ -1,0 +1,312 @@
+"""The playbook's reader: from what a model is given to what it says or calls next. Pure and deterministic.
+
+goal    the newest wish in the customer's words that is not settled yet
+facts   what the customer said and what tools answered since
+next    prove who it is, then the first step without an answer, then the closing words
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent_core import money
+
+LANGUAGE = {"English": "en", "German": "de", "Spanish": "es", "French": "fr", "Arabic": "ar"}
+_WRITE_IN = re.compile(r"Write in (\w+)")
+_TOOL = re.compile(r"(?:!tool|use the client tool)\s+(\w+)(?:\s+with)?\s*(\{.*\})?\s*$", re.DOTALL | re.IGNORECASE)
+_CHOSE = re.compile(r'customer chose: ".*" \((\w+)\)')
+_HOLE = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
+
+
+@dataclass(frozen=True)
+class Say:
+    text: str
+
+
+@dataclass(frozen=True)
+class Call:
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+Move = Say | Call
+
+
+@cache
+def playbook() -> dict[str, Any]:
+    """The scripts, with their patterns compiled."""
+    book: dict[str, Any] = yaml.load(Path(__file__).with_name("playbook.yaml").read_text("utf-8"), yaml.CSafeLoader)
+    for intent in book["intents"].values():
+        intent["when"] = re.compile("|".join(intent["when"]), re.IGNORECASE)
+    book["facts"] = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in book["facts"].items()}
+    return book
+
+
+class Scene:
+    """Everything a model is given in one call."""
+
+    def __init__(self, instructions: str | None, items: Sequence[Any], tools: Sequence[str], handoffs: Sequence[str]):
+        self.book, self.items = playbook(), items
+        self.tools, self.handoffs = set(tools), set(handoffs)
+        written = _WRITE_IN.findall(instructions or "")
+        self.language = LANGUAGE.get(written[-1], "en") if written else "en"
+        self.said = [(n, _text(item)) for n, item in enumerate(items) if item.get("role") == "user"]
+
+    # ---- what is wanted
+
+    @cached_property
+    def goal(self) -> tuple[int, dict[str, Any] | None]:
+        """(place of the words that asked for it, intent); the intent is None when nothing was understood."""
+        for place, text in reversed(self.said):
+            intent = self._intent(text)
+            if intent is not None and (place == self.newest or not self._settled(place, intent)):
+                return place, intent
+            if intent is not None:
+                break
+        return self.newest, None
+
+    @property
+    def newest(self) -> int:
+        return self.said[-1][0] if self.said else 0
+
+    def _intent(self, text: str) -> dict[str, Any] | None:
+        intents: dict[str, dict[str, Any]] = self.book["intents"]
+        if chosen := _CHOSE.search(text):
+            return intents.get(chosen[1])
+        if text.startswith("[The customer submitted"):
+            return None
+        return next((intent for intent in intents.values() if intent["when"].search(text)), None)
+
+    def _settled(self, place: int, intent: Mapping[str, Any]) -> bool:
+        """Something was said after its last step, or after the words themselves when there are none."""
+        steps = intent.get("steps")
+        end = self._place_of_answer(steps[-1]["call"], place) if steps else place
+        return end is not None and any(item.get("role") == "assistant" for item in self.items[end:])
+
+    # ---- what is known
+
+    def answer(self, tool: str, since: int) -> str | None:
+        """The newest output of a tool after the words at `since`."""
+        place = self._place_of_answer(tool, since)
+        return None if place is None else str(self.items[place]["output"])
+
+    def _place_of_answer(self, tool: str, since: int) -> int | None:
+        calls = {i["call_id"] for i in self.items[since:] if i.get("type") == "function_call" and i["name"] == tool}
+        places = [n for n, i in enumerate(self.items) if i.get("type") == "function_call_output" and i["call_id"] in calls]
+        return places[-1] if places else None
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The customer's words count more than what tools brought up; newer ones more than older."""
+        out: dict[str, Any] = {}
+        for item in self.items[self.goal[0] :]:
+            if item.get("type") == "function_call_output":
+                out.update(_object(item["output"]) or {})
+        for _place, text in self.said:
+            for name, pattern in self.book["facts"].items():
+                if found := pattern.findall(text):
+                    out[name] = found[-1]
+        return out | {"said": dict(self.said)[self.goal[0]][:300] if self.said else ""}
+
+    @cached_property
+    def verified(self) -> bool:
+        outputs = [_object(i["output"]) or {} for i in self.items if i.get("type") == "function_call_output"]
+        return any(o.get("verified") is True and o.get("customer_number") == self.customer for o in outputs)
+
+    @property
+    def customer(self) -> str | None:
+        number = self.facts.get("customer_number")
+        return number.upper() if number else None
+
+    # ---- words
+
+    def words(self, text: Mapping[str, str] | str, facts: Mapping[str, Any] | None = None) -> str:
+        template = text if isinstance(text, str) else text.get(self.language) or text["en"]
+        known = self.facts if facts is None else facts
+        return _HOLE.sub(lambda hole: self._filled(hole[1], hole[2], known), template)
+
+    def _filled(self, name: str, form: str | None, facts: Mapping[str, Any]) -> str:
+        value = facts.get(name, "–")
+        match form:
+            case "money":
+                currency = facts.get("currency") or self.facts.get("currency") or "EUR"
+                return money.amount(value, currency, self.language) if isinstance(value, int) else str(value)
+            case "word":
+                return str(self.book["words"].get(value, {}).get(self.language, value))
+            case "lines":
+                template = self.book["lines"][name]
+                return "\n".join(self.words(template, entry) for entry in value[:6]) if isinstance(value, list) else "–"
+        return str(value)
+
+    def filled(self, arguments: Any) -> Any:
+        """Arguments with their holes filled; a missing fact raises KeyError with its name."""
+        if isinstance(arguments, dict):
+            return {name: self.filled(value) for name, value in arguments.items()}
+        if isinstance(arguments, list):
+            return [self.filled(value) for value in arguments]
+        if isinstance(arguments, str):
+            for name, _form in _HOLE.findall(arguments):
+                if name not in self.facts:
+                    raise KeyError(name)
+            return self.words(arguments)
+        return arguments
+
+
+def decide(instructions: str | None, items: Sequence[Any], tools: Sequence[str], handoffs: Sequence[str]) -> list[Move]:
+    """What comes next. The first words of a conversation say that this is a demo."""
+    scene = Scene(instructions, items, tools, handoffs)
+    moves = _next(scene)
+    fresh = not any(item.get("role") == "assistant" for item in items)
+    if fresh and isinstance(moves[0], Say):
+        return [Say(f"{scene.words(scene.book['disclosure'])} {moves[0].text}"), *moves[1:]]
+    return moves
+
+
+def covered(transcript: str, instructions: str) -> list[str]:
+    """The analyst's answer: the topics of its list that the transcript has dealt with."""
+    topics = re.findall(r"^- (.+)$", instructions.partition("Topics:")[2], re.MULTILINE)
+    rules: Mapping[str, str] = playbook()["analyst"]
+    return [topic for topic in topics if re.search(rules.get(topic, re.escape(topic)), transcript)]
+
+
+def _next(scene: Scene) -> list[Move]:
+    newest = dict(scene.said).get(scene.newest, "")
+    if order := _TOOL.search(newest):
+        return _direct(scene, order[1], order[2] or "{}")
+    place, intent = scene.goal
+    if intent is None:
+        return _puzzled(scene)
+    if intent.get("needs") == "customer" and not scene.verified:
+        return _prove(scene, place)
+    return _perform(scene, place, intent)
+
+
+def _direct(scene: Scene, tool: str, arguments: str) -> list[Move]:
+    """A developer's order: call exactly this, and show what it answered."""
+    answer = scene.answer(tool, scene.newest)
+    if answer is not None:
+        return [Say(f"`{tool}`: {answer[:1000]}")]
+    return _reach(scene, tool, _object(arguments) or {})
+
+
+def _puzzled(scene: Scene) -> list[Move]:
+    words = Say(scene.words(scene.book["puzzled"]))
+    if "displayChoices" not in scene.tools or scene.answer("displayChoices", scene.newest) is not None:
+        return [words]
+    examples = scene.book["examples"]
+    options = [{"id": name, "label": scene.words(label)} for name, label in examples["options"].items()]
+    return [Call("displayChoices", {"question": scene.words(examples["question"]), "options": options})]
+
+
+# ---- who is it
+
+
+def _prove(scene: Scene, place: int) -> list[Move]:
+    who = scene.book["who"]
+    if "verify_customer" in scene.tools:
+        return _verify(scene, who)
+    if "find_customer" not in scene.tools:
+        return _toward(scene, "data_collection")
+    if scene.customer is None:
+        return _ask_number(scene, who, place)
+    found = scene.answer("find_customer", place)
+    if found is None:
+        return [Call("find_customer", {"customer_number": scene.customer})]
+    if (_object(found) or {}).get("found") is False:
+        return [Say(scene.words(who["nobody"]))]
+    return _toward(scene, "verification")
+
+
+def _ask_number(scene: Scene, who: Mapping[str, Any], place: int) -> list[Move]:
+    if "displayForm" not in scene.tools or scene.answer("displayForm", place) is not None:
+        return [Say(scene.words(who["number"]))]
+    form = who["form"]
+    fields = [
+        {"name": name, "label": scene.words(form[name]), "type": "date" if name == "date_of_birth" else "text"}
+        for name in ("customer_number", "date_of_birth", "postcode")
+    ]
+    return [Call("displayForm", {"title": scene.words(form["title"]), "fields": fields})]
+
+
+def _verify(scene: Scene, who: Mapping[str, Any]) -> list[Move]:
+    if scene.customer is None:
+        return _toward(scene, "data_collection")
+    answer = scene.answer("verify_customer", scene.newest)
+    if answer is not None:
+        refused = _object(answer)
+        return [Say(scene.words(who["wrong"])) if refused else _failure(scene, answer)]
+    proof = {name: scene.facts.get(name) for name in ("date_of_birth", "postcode")}
+    if not all(proof.values()):
+        return [Say(scene.words(who["proof"]))]
+    return [Call("verify_customer", {"customer_number": scene.customer, **proof})]
+
+
+# ---- doing it
+
+
+def _perform(scene: Scene, place: int, intent: Mapping[str, Any]) -> list[Move]:
+    for n, step in enumerate(intent.get("steps", ())):
+        answer = scene.answer(step["call"], place)
+        if answer is None:
+            return _step(scene, intent, step, first=n == 0)
+        got = _object(answer)
+        if got is None:
+            return [_failure(scene, answer)]
+        for fact, entries in step.get("pick", {}).items():
+            if got.get(entries) and fact not in _spoken(scene):
+                scene.facts[fact] = got[entries][0][fact]
+    return [Say(scene.words(intent["say"]))]
+
+
+def _spoken(scene: Scene) -> set[str]:
+    """Facts that the customer named: no tool's answer takes their place."""
+    return {name for name, pattern in scene.book["facts"].items() if any(pattern.search(t) for _, t in scene.said)}
+
+
+def _step(scene: Scene, intent: Mapping[str, Any], step: Mapping[str, Any], *, first: bool) -> list[Move]:
+    try:
+        arguments = scene.filled(step["with"])
+    except KeyError as missing:
+        ask = intent.get("ask", {}).get(missing.args[0])
+        return [Say(scene.words(ask)) if ask else _failure(scene, f"{missing.args[0]}?")]
+    moves = _reach(scene, step["call"], arguments)
+    spoken = first and "before" in intent and step["call"] in scene.tools
+    return [Say(scene.words(intent["before"])), *moves] if spoken else moves
+
+
+def _failure(scene: Scene, words: str) -> Say:
+    rule = next(rule for rule in scene.book["failures"] if re.search(rule["when"], words))
+    return Say(scene.words(rule["say"], {"words": words[:300]}))
+
+
+def _reach(scene: Scene, tool: str, arguments: Mapping[str, Any]) -> list[Move]:
+    """Call it, or hand over to whoever can."""
+    if tool in scene.tools:
+        return [Call(tool, arguments)]
+    return _toward(scene, scene.book["home"].get(tool, "problem_solving"))
+
+
+def _toward(scene: Scene, agent: str) -> list[Move]:
+    over = next((name for name in scene.book["toward"][agent] if name in scene.handoffs), None)
+    return [Call(f"transfer_to_{over}", {})] if over else _puzzled(scene)
+
+
+def _text(item: Mapping[str, Any]) -> str:
+    content = item.get("content") or ""
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
