@@ -18,6 +18,7 @@ class PlainPrinter:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._answer = _Answer(out)
+        self._held: list[Note] = []  # what happened beside an answer is told after it
 
     def typed(self, line: Line) -> None:
         self._print(str(Line(line.kind, clean(line.text))))
@@ -34,8 +35,17 @@ class PlainPrinter:
             isinstance(item, Logged) and isinstance(item.event, MessageFinished) and self._answer.finish(item.event)
         )
         for one in told:
-            if not streamed:
+            if isinstance(one, Note) and self._answer.writing:
+                self._held.append(one)
+            elif not streamed:
                 self._tell(one)
+        if not self._answer.writing:
+            self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for note in held:
+            self._tell(note)
 
     def write(self, text: str) -> None:
         self._print("\n".join(f"# {line}".rstrip() for line in clean(text).split("\n")))
@@ -59,6 +69,10 @@ class _Answer:
         self._out = out
         self._message: str | None = None
         self._waiting, self._offset = "", 0
+
+    @property
+    def writing(self) -> bool:
+        return self._message is not None
 
     def grow(self, delta: TextDelta) -> None:
         if self._message != delta.message:
