@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,10 @@ from agent_core.door import Principal
 from agent_core.events import Logged, TextDelta, Watched
 from agent_core.settings import Settings
 from tests import shop as shop_module
+from tests.postgres import Cluster, postgres
 from tests.scripted import ScriptedModels
+
+__all__ = ["postgres"]
 
 ANA = Principal("visitor", "ana")
 BOB = Principal("visitor", "bob")
@@ -47,6 +50,18 @@ agents:
 """
 
 
+#: For modules whose tests hold for every database: `pytestmark = each_database`; `sqlite_only` takes a test out again.
+each_database = pytest.mark.each_database
+sqlite_only = pytest.mark.sqlite_only
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "database" in metafunc.fixturenames and "each_database" in marks and "sqlite_only" not in marks:
+        kinds = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+        metafunc.parametrize("database", kinds, indirect=True)
+
+
 def pytest_runtest_setup() -> None:
     pytest_socket.socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
 
@@ -59,12 +74,24 @@ def shop() -> shop_module.Shop:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield f"sqlite:///{tmp_path}/parley.db"
+        return
+    cluster: Cluster = request.getfixturevalue("postgres")
+    url = cluster.create()
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database: str) -> Settings:
     team = tmp_path / "team.yaml"
     team.write_text(TEAM.replace("\\\\\\\\", "\\\\"))
     return Settings(
         _env_file=None,  # type: ignore[call-arg]
-        database_url=f"sqlite:///{tmp_path}/parley.db",
+        database_url=database,
         tools_database=tmp_path / "telecom.db",
         team_file=team,
         openai_api_key=None,

@@ -18,8 +18,10 @@ from agent_core.events import (
     TurnResumed,
     TurnWaiting,
 )
-from tests.conftest import ANA, BOB, MAYA
+from tests.conftest import ANA, BOB, MAYA, each_database
 from tests.scripted import Call
+
+pytestmark = each_database
 
 LOCK = Call("lock", {"card": "A-1"})
 

@@ -20,8 +20,10 @@ from agent_core.events import (
     TurnStarted,
     TurnWaiting,
 )
-from tests.conftest import ANA, BOB
+from tests.conftest import ANA, BOB, each_database
 from tests.scripted import Call, Fail, Hold, Say
+
+pytestmark = each_database
 
 
 async def test_what_is_said_is_answered_and_watched(core, watching):

@@ -14,8 +14,10 @@ from agent_core.events import (
     ToolFinished,
     TurnFinished,
 )
-from tests.conftest import ANA, BOB, MAYA
+from tests.conftest import ANA, BOB, MAYA, each_database
 from tests.scripted import Call
+
+pytestmark = each_database
 
 OPTIONS = [{"id": "a", "label": "Plan A"}, {"id": "b", "label": "Plan B"}]
 CHOICES = Call("displayChoices", {"question": "Which plan?", "options": OPTIONS})

@@ -9,8 +9,10 @@ import pytest
 from agent_core.door import Principal
 from agent_core.errors import Conflict, NotFound
 from agent_core.events import FloorChanged, MessageAdded, MessageFinished, TextDelta, ToolFinished, TurnFinished
-from tests.conftest import ANA, MAYA
+from tests.conftest import ANA, MAYA, each_database
 from tests.scripted import Call, Hold
+
+pytestmark = each_database
 
 
 async def test_the_agent_is_silent_from_the_takeover_on(core, watching):

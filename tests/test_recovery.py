@@ -12,15 +12,19 @@ import pytest
 
 from agent_core.database import DatabaseInUse
 from agent_core.events import MessageFinished, TextDelta, ToolFinished, TurnFinished, TurnResumed
-from tests.conftest import ANA
+from tests.conftest import ANA, each_database, sqlite_only
 from tests.scripted import Call, Hold
+
+pytestmark = each_database
 
 
 @pytest.fixture
-def wreck(settings, tmp_path):
+def wreck(request, settings, tmp_path):
     """`wreck()` copies the database as it stands on the disk and gives the copy's address."""
 
     def copy() -> str:
+        if not settings.sqlite:
+            return request.getfixturevalue("postgres").copy(settings.database_url)
         for file in tmp_path.glob("parley.db*"):
             if not file.name.endswith(".lock"):
                 shutil.copy(file, tmp_path / file.name.replace("parley", "wreck"))
@@ -144,6 +148,7 @@ async def test_queued_messages_run_after_the_crash_in_their_order(core, watching
         assert [e.text for e in watch.events if isinstance(e, MessageFinished)] == ["First.", "Second."]
 
 
+@sqlite_only
 async def test_a_second_process_on_the_same_file_is_refused_with_the_name_of_the_first(core):
     async with core():
         with pytest.raises(DatabaseInUse) as refused:

@@ -9,8 +9,10 @@ import pytest
 
 from agent_core import snapshot as s
 from agent_core.events import Logged, Reset, TextDelta, TurnFinished
-from tests.conftest import ANA, MAYA, Watch
+from tests.conftest import ANA, MAYA, Watch, each_database
 from tests.scripted import Call
+
+pytestmark = each_database
 
 CUTS = 1_000
 
@@ -88,7 +90,9 @@ def _until(conversation, seen, cursor):
             s.fold(snapshot, item)
         elif cursor.offset:
             event = item.event
-            s.fold(snapshot, TextDelta(cursor.seq, event.message, event.turn, event.agent, 0, event.text[: cursor.offset]))
+            s.fold(
+                snapshot, TextDelta(cursor.seq, event.message, event.turn, event.agent, 0, event.text[: cursor.offset])
+            )
             break
         else:
             break
