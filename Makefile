@@ -11,8 +11,10 @@ BIN := $(VENV)/bin
 UV := uv==0.13.8
 export UV_COMPILE_BYTECODE := 1
 # Where the machine has certificates of its own (a company's proxy has), they count; pip already goes by them.
-ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),)
+CERTIFICATES := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt))
+ifneq ($(CERTIFICATES),)
 export UV_SYSTEM_CERTS := true
+export NODE_EXTRA_CA_CERTS ?= $(CERTIFICATES)
 endif
 # Processes of the suite: each core has one.
 WORKERS ?= auto
