@@ -9,7 +9,6 @@
 VENV := .venv
 BIN := $(VENV)/bin
 UV := uv==0.13.8
-export UV_COMPILE_BYTECODE := 1
 # Where the machine has certificates of its own (a company's proxy has), they count; pip already goes by them.
 CERTIFICATES := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt))
 ifneq ($(CERTIFICATES),)
@@ -27,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 .PHONY: run test check crash bench lock
 
 run: $(VENV)/.runtime
-	@$(BIN)/parley serve
+	@exec $(BIN)/parley serve
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
@@ -55,6 +54,8 @@ $(VENV)/.runtime: $(BIN)/uv deploy/requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Compiled at once here, since tests start many processes; the server compiles what it imports, in half the time.
+$(VENV)/.dev: export UV_COMPILE_BYTECODE := 1
 $(VENV)/.dev: $(BIN)/uv deploy/requirements-dev.lock pyproject.toml
 	@echo 'Installing Parley and what tests it into $(VENV) ...'
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r deploy/requirements-dev.lock
