@@ -1,0 +1,285 @@
+"""What the README says is so: its commands run, its examples work, its numbers are the program's."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import io
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_core import open_core
+from agent_core.deliverables import DELIVERABLES, collect
+from agent_core.events import DeliverableDecided, DeliverableShown, InterruptOpened, ToolFinished, TurnFinished
+from agent_core.gateway import OUTPUT_BYTES
+from agent_core.settings import DEMO_TEAM, Settings
+from app.entrance import BODY_BYTES, HISTORY_BYTES
+from app.house import HEARTBEAT_SECONDS
+from app.repl.entry import Options, Streams, talk
+from app.repl.exit_codes import MEANINGS
+from app.shapes import TEXT_BYTES
+from tests import peers
+from tests.conftest import ANA, OpenCore
+from tests.scripted import Call
+from tests.wire import OPERATOR_TOKEN, Served, serving
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+#: What the README calls the server.
+THERE = "http://127.0.0.1:8000"
+
+
+@dataclass(frozen=True)
+class Block:
+    section: str
+    language: str
+    text: str
+
+
+def _blocks() -> list[Block]:
+    out, section, language, lines = [], "", None, []
+    for line in README.splitlines():
+        mark = re.match(r" *```(\w*)$", line)
+        if mark and language is None:
+            language, lines = mark[1], []
+        elif mark:
+            out.append(Block(section, language or "", "\n".join(lines) + "\n"))
+            language = None
+        elif language is not None:
+            lines.append(line)
+        elif line.startswith("## "):
+            section = line[3:]
+    return out
+
+
+BLOCKS = _blocks()
+
+
+def block(section: str, language: str) -> str:
+    """All blocks of a section in this language, one after the other."""
+    found = [b.text for b in BLOCKS if b.section == section and b.language == language]
+    assert found, f"the README has no {language} in {section!r}"
+    return "\n".join(found)
+
+
+# ---- what it names is there
+
+
+def test_every_link_and_picture_leads_to_a_file() -> None:
+    named = [target for target in re.findall(r"\]\(([^)]+)\)", README) if not target.startswith("http")]
+    assert named
+    assert [target for target in named if not (ROOT / target).exists()] == []
+
+
+def test_every_make_command_is_one() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake (?:[A-Z]+=\S+ )?([a-z]+)\b(?=[`\s])", re.sub(r"[^`\n]*\n", _commands, README)))
+    assert {"run", "test", "bench", "crash"} <= named <= targets
+
+
+def _commands(line: re.Match[str]) -> str:
+    """Of prose only what is marked as code."""
+    text = line[0]
+    return text if re.match(r"(make|\w+=\S+ )", text) else "\n".join(re.findall(r"`[^`]*`", text)) + "\n"
+
+
+def test_every_option_that_is_named_is_one() -> None:
+    said = re.findall(r"parley (chat|serve|tools|doctor)\b([^\n`#]*)", README)
+    for command in {command for command, _ in said}:
+        help_ = [sys.executable, "-c", "from app.cli import main; main()", command, "--help"]
+        ran = subprocess.run(help_, cwd=ROOT, capture_output=True, text=True)
+        options = {option for c, rest in said if c == command for option in re.findall(r"(?<= )--?[a-z]+", rest)}
+        known = set(re.findall(r"--?[a-z]+", ran.stdout))
+        assert options <= known, command
+
+
+def test_the_exit_codes_are_those_of_the_command() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", README, re.MULTILINE)
+    assert {int(code): meaning for code, meaning in rows} == MEANINGS
+
+
+def test_the_limits_are_those_of_the_program() -> None:
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    flat = " ".join(README.split())
+    assert f"{TEXT_BYTES // 1024} KB a message" in flat
+    assert f"{BODY_BYTES // 1024} KB a request ({HISTORY_BYTES // 1024**2} MB where AG-UI" in flat
+    assert f"{OUTPUT_BYTES // 1024} KB of a tool's output" in flat
+    assert f"{settings.max_active_turns} turns and {settings.max_streams:,} streams at once" in flat
+    assert f"it beats every {HEARTBEAT_SECONDS:g}" in flat
+
+
+# ---- the decisions
+
+
+DECISIONS = sorted((ROOT / "agent_core" / "decisions").glob("*.md"))
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_says_why_and_names_the_code_and_the_tests_that_hold_it(path: Path) -> None:
+    text = path.read_text()
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [
+        "Context", "Decision", "Consequences", "Alternatives", "References",
+    ]  # fmt: skip
+    references = text.partition("## References")[2]
+    files = re.findall(r"\b(?:agent_core|app|tools|tests)/[\w/]+\.py", references)
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+    tests = re.findall(r"(tests/\w+\.py)::(\w+)", references)
+    assert tests
+    assert [name for file, name in tests if f"def {name}(" not in (ROOT / file).read_text()] == []
+    assert path.name in README
+
+
+# ---- the files as they are committed
+
+
+def test_no_committed_file_names_a_registry_or_a_place_on_one_machine() -> None:
+    hosts = "py" + "pi.org|python" + "hosted|npm" + "js|/wo" + "rk/|/tm" + "p/w/"
+    found = subprocess.run(["git", "grep", "-InE", hosts], cwd=ROOT, capture_output=True, text=True)
+    if found.returncode not in (0, 1):
+        pytest.skip("not a git checkout")
+    assert found.stdout == ""
+
+
+def test_a_python_that_is_too_old_is_told(tmp_path: Path) -> None:
+    command = ["make", "-f", str(ROOT / "Makefile"), "PYTHON=/bin/false", "run"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode != 0
+    assert "Parley needs Python 3.11 or newer" in ran.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
+# ---- the conversation
+
+
+async def test_the_conversation_is_held_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the command, as somebody has it who has just cloned: no settings, the demo model."""
+    for name in os.environ:
+        if name.startswith(("PARLEY_", "OPENAI_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "readme.txt").write_text(block("A conversation", ""))
+    streams = Streams(io.StringIO(), io.StringIO(), io.StringIO())
+    async with asyncio.timeout(40):
+        code = await talk(Options(script=tmp_path / "readme.txt"), streams)
+    assert (code, streams.stderr.getvalue()) == (0, "")  # type: ignore[attr-defined]
+
+
+# ---- HTTP
+
+
+def demo(folder: Path) -> Settings:
+    return Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        database_url=f"sqlite:///{folder}/parley.db",
+        tools_database=folder / "telecom.db",
+        team_file=DEMO_TEAM,
+        openai_api_key=None,
+        openai_base_url=None,
+        demo_pace_ms=0,
+    )
+
+
+async def ran(*command: str, served: Served, folder: Path, **more: str) -> str:
+    """What the command writes, with the served address in the place of the README's."""
+    words = [word.replace(THERE, served.address) for word in command]
+    environment: Mapping[str, str] = {**os.environ, "PARLEY_OPERATOR_TOKEN": OPERATOR_TOKEN, "NO_PROXY": "*", **more}
+    process = await asyncio.create_subprocess_exec(
+        *words, cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(45):
+        out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
+async def test_the_curl_commands_hold_a_conversation(tmp_path: Path) -> None:
+    settings = demo(tmp_path)
+    script = block("Over HTTP", "bash").replace("--max-time 10", "--max-time 3") + "\necho; cat started.json"
+    async with open_core(settings) as door, serving(settings, door) as served:
+        out = await ran("bash", "-c", script, served=served, folder=tmp_path)
+    assert '"token":' in out
+    assert '"replayed":false' in out
+    assert '"type":"message.finished"' in out
+    assert '"type":"turn.finished"' in out
+    assert "Maya here." not in out.partition('"type":"turn.finished"')[0]
+    assert '"cursor":' in out.partition('"type":"turn.finished"')[2]
+    assert '"error"' not in out
+
+
+@pytest.mark.node
+@pytest.mark.timeout(peers.INSTALL_SECONDS + 60)
+async def test_the_client_in_a_page_holds_a_conversation(tmp_path: Path) -> None:
+    peers.install()
+    (tmp_path / "page.mjs").write_text(block("In a page", "js").replace(THERE, "THERE"))
+    (tmp_path / "node_modules").symlink_to(peers.MODULES)
+    settings = demo(tmp_path)
+    async with open_core(settings) as door, serving(settings, door) as served:
+        page = tmp_path / "page.mjs"
+        page.write_text(page.read_text().replace("THERE", served.address))
+        out = await ran(peers.node(), str(page), served=served, folder=tmp_path)
+    assert len(out) > 40
+
+
+async def test_a_backup_made_while_it_runs_is_whole(tmp_path: Path, core: OpenCore, settings: Settings) -> None:
+    command = re.search(r"sqlite3 (\S+) \"(VACUUM INTO '(\S+)')\"", README)
+    assert command is not None
+    async with core("Gladly.") as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Keep this.", client_message_id="1")
+        with closing(sqlite3.connect(tmp_path / "parley.db")) as other:
+            other.execute(command[2].replace(command[3], str(tmp_path / command[3])))
+    with closing(sqlite3.connect(tmp_path / command[3])) as copy:
+        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        kept = copy.execute("SELECT body FROM events WHERE conversation = ?", (conversation,)).fetchall()
+    assert any("Keep this." in body for (body,) in kept)
+
+
+# ---- a tool, an agent, a deliverable
+
+
+@pytest.fixture
+def shop_of_the_readme(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Its three files, as somebody would add them."""
+    tool, team = block("A tool, and an agent", "python"), block("A tool, and an agent", "yaml")
+    (tmp_path / "readme_shop.py").write_text(tool)
+    (tmp_path / "readme_kinds").mkdir()
+    (tmp_path / "readme_kinds" / "pickup.py").write_text(block("A deliverable", "python"))
+    (tmp_path / "shop.yaml").write_text(team.replace("tools.shop:", "readme_shop:"))
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    for name, kind in collect("readme_kinds", [str(tmp_path / "readme_kinds")]).items():
+        monkeypatch.setitem(DELIVERABLES, name, kind)
+    return settings.model_copy(update={"team_file": tmp_path / "shop.yaml"})
+
+
+async def test_the_tool_runs_after_a_yes_and_the_deliverable_is_decided(
+    core: OpenCore, watching: Any, shop_of_the_readme: Settings
+) -> None:
+    reserve = Call("reserve", {"article": "apples", "pieces": 3})
+    show = Call("displayPickup", {"article": "3 apples", "times": ["Monday 10:00", "Monday 17:00"]})
+    steps = [reserve], [show], "Pick a time.", "See you on Monday."
+    async with core(*steps, team_file=shop_of_the_readme.team_file) as door:
+        conversation = await door.start(ANA)
+        watch = watching(door, ANA, conversation)
+        await door.say(ANA, conversation, "Keep me two apples.", client_message_id="1")
+        asked = await watch.event(InterruptOpened)
+        assert (asked.title, asked.editable) == ("Reserving apples", ("pieces",))
+        await door.decide(ANA, conversation, asked.interrupt, "approve")
+        assert (await watch.event(ToolFinished, status="ok")).output.find("3 apples put aside") >= 0
+        shown = await watch.event(DeliverableShown)
+        assert shown.payload["article"] == "3 apples (9:00 to 18:00)"
+        await watch.event(TurnFinished)
+        answer = {"time": "Monday 17:00"}
+        await door.decide_deliverable(ANA, conversation, shown.deliverable, shown.version, "pick", answer)
+        decided = await watch.event(DeliverableDecided)
+        assert decided.note == "[The customer chose: Monday 17:00.]"
