@@ -118,6 +118,17 @@ def test_the_limits_are_those_of_the_program() -> None:
     assert f"it beats every {HEARTBEAT_SECONDS:g}" in flat
 
 
+def test_the_words_that_trouble_is_known_by_are_the_programs() -> None:
+    """Looked up as they stand in the README, nobody should find nothing."""
+    table = README.partition("| what you see |")[2].partition("\n## ")[0]
+    said = [text for text in re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE) if " " in text]
+    sources = "".join(path.read_text() for room in ("agent_core", "app") for path in (ROOT / room).rglob("*.py"))
+    sources += (ROOT / "Makefile").read_text()
+    for words in said:
+        fixed = words.removesuffix("...").split(": ", 1)[-1].split("4711")[-1].strip()
+        assert fixed in sources, words
+
+
 # ---- the decisions
 
 
