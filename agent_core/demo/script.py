@@ -100,21 +100,29 @@ class Scene:
 
     def _place_of_answer(self, tool: str, since: int) -> int | None:
         calls = {i["call_id"] for i in self.items[since:] if i.get("type") == "function_call" and i["name"] == tool}
-        places = [n for n, i in enumerate(self.items) if i.get("type") == "function_call_output" and i["call_id"] in calls]
+        places = [
+            n for n, i in enumerate(self.items) if i.get("type") == "function_call_output" and i["call_id"] in calls
+        ]
         return places[-1] if places else None
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """The customer's words count more than what tools brought up; newer ones more than older."""
+        """What the customer said and, since the goal, what tools answered; the newest counts."""
         out: dict[str, Any] = {}
-        for item in self.items[self.goal[0] :]:
-            if item.get("type") == "function_call_output":
-                out.update(_object(item["output"]) or {})
-        for _place, text in self.said:
-            for name, pattern in self.book["facts"].items():
-                if found := pattern.findall(text):
-                    out[name] = found[-1]
+        for place, item in enumerate(self.items):
+            if item.get("role") == "user":
+                out |= self._named(_text(item))
+            elif item.get("type") == "function_call_output" and place > self.goal[0]:
+                out |= _object(item["output"]) or {}
         return out | {"said": dict(self.said)[self.goal[0]][:300] if self.said else ""}
+
+    def _named(self, text: str) -> dict[str, str]:
+        found = {name: pattern.findall(text) for name, pattern in self.book["facts"].items()}
+        return {name: matches[-1] for name, matches in found.items() if matches}
+
+    def chosen(self, fact: str) -> bool:
+        """Whether the customer named it: then no tool's list takes its place."""
+        return any(fact in self._named(text) for _place, text in self.said)
 
     @cached_property
     def verified(self) -> bool:
@@ -194,7 +202,9 @@ def _direct(scene: Scene, tool: str, arguments: str) -> list[Move]:
     answer = scene.answer(tool, scene.newest)
     if answer is not None:
         return [Say(f"`{tool}`: {answer[:1000]}")]
-    return _reach(scene, tool, _object(arguments) or {})
+    if tool in scene.tools:
+        return [Call(tool, _object(arguments) or {})]
+    return _toward(scene, scene.book["home"].get(tool, "problem_solving"))
 
 
 def _puzzled(scene: Scene) -> list[Move]:
@@ -261,37 +271,25 @@ def _perform(scene: Scene, place: int, intent: Mapping[str, Any]) -> list[Move]:
         if got is None:
             return [_failure(scene, answer)]
         for fact, entries in step.get("pick", {}).items():
-            if got.get(entries) and fact not in _spoken(scene):
+            if got.get(entries) and not scene.chosen(fact):
                 scene.facts[fact] = got[entries][0][fact]
     return [Say(scene.words(intent["say"]))]
 
 
-def _spoken(scene: Scene) -> set[str]:
-    """Facts that the customer named: no tool's answer takes their place."""
-    return {name for name, pattern in scene.book["facts"].items() if any(pattern.search(t) for _, t in scene.said)}
-
-
 def _step(scene: Scene, intent: Mapping[str, Any], step: Mapping[str, Any], *, first: bool) -> list[Move]:
+    if step["call"] not in scene.tools:
+        return _toward(scene, scene.book["home"].get(step["call"], "problem_solving"))
     try:
-        arguments = scene.filled(step["with"])
+        call = Call(step["call"], scene.filled(step["with"]))
     except KeyError as missing:
         ask = intent.get("ask", {}).get(missing.args[0])
         return [Say(scene.words(ask)) if ask else _failure(scene, f"{missing.args[0]}?")]
-    moves = _reach(scene, step["call"], arguments)
-    spoken = first and "before" in intent and step["call"] in scene.tools
-    return [Say(scene.words(intent["before"])), *moves] if spoken else moves
+    return [Say(scene.words(intent["before"])), call] if first and "before" in intent else [call]
 
 
 def _failure(scene: Scene, words: str) -> Say:
     rule = next(rule for rule in scene.book["failures"] if re.search(rule["when"], words))
     return Say(scene.words(rule["say"], {"words": words[:300]}))
-
-
-def _reach(scene: Scene, tool: str, arguments: Mapping[str, Any]) -> list[Move]:
-    """Call it, or hand over to whoever can."""
-    if tool in scene.tools:
-        return [Call(tool, arguments)]
-    return _toward(scene, scene.book["home"].get(tool, "problem_solving"))
 
 
 def _toward(scene: Scene, agent: str) -> list[Move]:

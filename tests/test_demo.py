@@ -1,0 +1,171 @@
+"""The demo's team holds together with its tools; its model sees what a model sees, and says what it is."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import mcp
+import pytest
+from agents import FunctionTool
+
+from agent_core import open_core
+from agent_core.demo.script import Call, Say, covered, decide
+from agent_core.demo_model import DemoModel
+from agent_core.events import TextDelta, TurnFinished
+from agent_core.gateway import title
+from agent_core.settings import DEMO_TEAM
+from agent_core.team import read_team
+from tests.conftest import ANA, Watch
+from tools.telecom.server import create_server
+
+TEAM = read_team(DEMO_TEAM, {"tools_database": "unused"})
+GREETER = [*TEAM.agent("greeter").tools, *TEAM.agent("greeter").deliverables]
+
+
+def said(text, language="English", tools=GREETER, handoffs=("data_collection", "human")):
+    return decide(f"Help.\n\nWrite in {language}, whatever.", [{"role": "user", "content": text}], tools, handoffs)
+
+
+@pytest.fixture
+async def offered(tmp_path):
+    """The tools of the business, by name."""
+    async with mcp.Client(create_server(tmp_path / "telecom.db")) as client:
+        return {tool.name: tool for tool in (await client.list_tools()).tools}
+
+
+async def test_every_tool_of_the_business_has_an_agent_and_every_agents_tool_exists(offered):
+    assert {name for agent in TEAM.agents for name in agent.tools} == set(offered)
+    assert set(TEAM.tools) == set(offered)
+
+
+async def test_what_can_not_be_taken_back_needs_a_yes(offered):
+    destructive = {n for n, tool in offered.items() if tool.annotations and tool.annotations.destructive_hint}
+    assert destructive <= {name for name, rule in TEAM.tools.items() if rule.approval}
+
+
+async def test_every_tool_says_in_five_languages_what_it_does(offered):
+    for name, rule in TEAM.tools.items():
+        arguments = dict.fromkeys(offered[name].input_schema.get("properties", {}), "x")
+        for language in TEAM.language.allowed:
+            assert title(rule, arguments, language), (name, language)
+        assert set(rule.title) == set(TEAM.language.allowed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["4111 1111 1111 1111", "it is 4111-1111-1111-1111", "5500000000000004", "378282246310005", "3782 822463 10005"],
+)
+def test_a_card_number_is_recognized(text):
+    assert _guarded(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "C-1001",
+        "SIM-1004-2",
+        "+4917139200404",
+        "1984-01-30 80802",
+        "OR-5010",
+        "1988-04-12 10969",
+        "0171 39200404",
+        "59.50",
+    ],
+)
+def test_other_numbers_are_not(text):
+    assert not _guarded(text)
+
+
+def _guarded(text):
+    return any(re.search(g.pattern, text) for g in TEAM.agent("greeter").guardrails)
+
+
+@pytest.mark.parametrize(
+    ("language", "greeting", "words"),
+    [
+        ("English", "Hello", "not a language model"),
+        ("German", "Guten Tag", "kein Sprachmodell"),
+        ("Spanish", "Hola", "no un modelo de lenguaje"),
+        ("French", "Bonjour", "pas un modèle de langue"),
+        ("Arabic", "مرحبا", "وليس نموذجا لغويا"),
+    ],
+)
+def test_it_says_first_that_it_is_a_demo(language, greeting, words):
+    (move,) = said(greeting, language)
+    assert isinstance(move, Say)
+    assert words in move.text
+
+
+@pytest.mark.parametrize(
+    ("text", "tool"),
+    [
+        ("Show me your plans", "search_plans"),
+        ("Welche Tarife gibt es?", "search_plans"),
+        ("¿Qué tarifas hay?", "search_plans"),
+        ("Quels forfaits avez-vous ?", "search_plans"),
+        ("ما هي الباقات", "search_plans"),
+        ("compare two plans", "compare_plans"),
+        ("How does roaming work?", "search_knowledge"),
+        ("which phones are there", "list_products"),
+        ("a checklist please", "displayChecklist"),
+        ("my balance", "transfer_to_data_collection"),
+        ("ich habe mein handy verloren", "transfer_to_data_collection"),
+        ("quiero hablar con una persona", "transfer_to_human"),
+        ('!tool search_plans {"query": "x"}', "search_plans"),
+        ("gibberish qwertz", "displayChoices"),
+    ],
+)
+def test_it_understands(text, tool):
+    (move,) = said(text)
+    assert isinstance(move, Call)
+    assert move.tool == tool
+
+
+def test_what_it_does_not_understand_it_says():
+    (move,) = said("gibberish qwertz", tools=["search_plans"])
+    assert "did not understand" in move.text
+
+
+def test_it_repeats_what_a_failed_tool_said():
+    items = [
+        {"role": "user", "content": "Show me your plans"},
+        {"type": "function_call", "call_id": "1", "name": "search_plans", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "1", "output": "The catalogue is closed."},
+    ]
+    (move,) = decide("Write in English.", items, GREETER, ())
+    assert "The catalogue is closed." in move.text
+
+
+def test_the_analyst_names_topics_of_its_list_alone():
+    instructions = "Read.\n\nTopics:\n- customer identified\n- offer made"
+    assert covered("Customer: I am C-1001", instructions) == ["customer identified"]
+    assert covered("Agent: Here is your offer", instructions) == ["offer made"]
+
+
+async def test_words_go_out_one_by_one_and_calls_have_ids_of_their_own():
+    words = []
+    model = DemoModel(words.append)
+    tool = FunctionTool("search_plans", "", {"type": "object"}, None)  # type: ignore[arg-type]
+    ids = set()
+    for _ in range(3):
+        answer = await model.get_response("Write in English.", "Show me your plans", None, [tool], None, [])
+        ids.add(answer.output[0].call_id)
+    assert len(ids) == 3
+    answer = await model.get_response("Write in English.", "thanks", None, [], None, [])
+    assert "".join(words) == answer.output[0].content[0].text
+    assert len(words) > 10
+    assert answer.usage.output_tokens > 0
+
+
+async def test_the_demo_streams_through_the_whole_core(settings):
+    async with open_core(settings.model_copy(update={"team_file": DEMO_TEAM, "demo_pace_ms": 1})) as door:
+        conversation = await door.start(ANA)
+        receipt = await door.say(ANA, conversation, "tell me a long story", client_message_id="1")
+        watch = Watch(door, ANA, conversation)
+        await watch.event(TurnFinished, turn=receipt.turn)
+        assert sum(isinstance(item, TextDelta) for item in watch.seen) > 20
+        snapshot = await door.snapshot(ANA, conversation)
+        assert snapshot["items"][-1]["text"] == watch.text
+        assert json.dumps(snapshot)
+        await watch.aclose()
