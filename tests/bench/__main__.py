@@ -1,6 +1,6 @@
 """What things cost: `python -m tests.bench NAME`.
 
-    target     describe this checkout to the side-by-side harness
+target     describe this checkout to the side-by-side harness
 """
 
 from __future__ import annotations
