@@ -154,7 +154,11 @@ class SQLite:
         try:
             with engine.connect() as connection:
                 _assert_settings(connection)
-                migrate(connection)
+                with _Transaction(connection):
+                    migrate(connection)
+        except SetupError:
+            lock.release()
+            raise
         except sa.exc.DatabaseError as error:
             lock.release()
             raise SetupError("PARLEY_DATABASE_URL", f"{path} can't be used: {error.orig}") from None

@@ -28,31 +28,32 @@ def revision(connection: Connection) -> str | None:
 
 
 def migrate(connection: Connection) -> None:
-    """Raises SetupError for a database that a newer Parley has written."""
+    """In the caller's transaction: all of it, or nothing. Raises SetupError for a database of a newer Parley."""
     known = revision(connection)
     if known == HEAD:
         return
-    if known is not None and known > HEAD:
-        raise SetupError(
-            "PARLEY_DATABASE_URL", f"this database is of a newer Parley (revision {known}, we know {HEAD})"
-        )
     if connection.dialect.name == "postgresql":
         # Two processes may start at the same time: one migrates, the other waits and finds nothing to do.
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(7275394)"))
         known = revision(connection)
     if known is None:
         _create(connection)
-    elif known != HEAD:
-        _upgrade(connection)
+    elif known > HEAD:
+        raise SetupError(
+            "PARLEY_DATABASE_URL", f"this database is of a newer Parley (revision {known}, we know {HEAD})"
+        )
+    elif known < HEAD:
+        upgrade(connection)
 
 
 def _create(connection: Connection) -> None:
     metadata.create_all(connection)
-    STAMP.create(connection)
+    STAMP.create(connection, checkfirst=True)
     connection.execute(sa.insert(STAMP).values(version_num=HEAD))
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """By Alembic, revision for revision, in the transaction of the caller."""
     from alembic import command
     from alembic.config import Config
 
