@@ -49,8 +49,8 @@ class Victim:
                 *SERVE, env=self._env, stdout=log, stderr=log, cwd=ROOT
             )
         async with httpx2.AsyncClient(trust_env=False) as http, asyncio.timeout(60):
-            while not await self._answers(http):
-                await asyncio.sleep(0.05)  # noqa: ASYNC110 (another process: there is no event to wait for)
+            while not await self._answers(http):  # noqa: ASYNC110 (another process: no event to wait for)
+                await asyncio.sleep(0.05)
 
     async def _answers(self, http: httpx2.AsyncClient) -> bool:
         assert self._process is not None
