@@ -1,6 +1,9 @@
 """What things cost: `python -m tests.bench NAME`.
 
 target     describe this checkout to the side-by-side harness
+streams    live streams: how late a word is, how long an acknowledgement takes
+overload   three times as many: what is refused, and whether the rest is finished
+idle       what an open feed takes, and how a restart goes
 """
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("target",)
+NAMES = ("target", "streams", "overload", "idle")
 
 
 def main() -> None:
