@@ -25,6 +25,7 @@ from agent_core.turn_rows import Lease, Outcome, Owner
 
 REFUSED = "The customer said no. It was not done."
 EXPIRED = "Nobody confirmed it in time. It was not done."
+CORE = Principal("service", "core")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def ask(
     connection: Connection, lease: Lease, questions: Sequence[Question], before: Sequence[Event], *, expires_at: int
 ) -> Outcome:
     """Store what waits, and pause the turn."""
-    row = turn_rows.load(connection, Principal("service", "core"), lease.conversation)
+    row = turn_rows.load(connection, CORE, lease.conversation)
     events: list[Event] = list(before)
     opened: list[str] = []
     for question in questions:
@@ -218,7 +219,10 @@ def expired(connection: Connection) -> list[Row[Any]]:
 
 def expire(connection: Connection, interrupt: str, owner: Owner) -> Outcome | None:
     """Close one whose time is over; None when it was decided meanwhile."""
-    row = connection.execute(sa.select(interrupts).where(interrupts.c.id == interrupt).with_for_update()).one()
+    query = sa.select(interrupts).where(interrupts.c.id == interrupt)
+    # The conversation first, as everybody does: of two questions of a turn, one is settled after the other.
+    turn_rows.load(connection, CORE, connection.execute(query).one().conversation, lock=True)
+    row = connection.execute(query).one()
     if row.status != "open":
         return None
     return settle(connection, row, "expired", owner, by=None)

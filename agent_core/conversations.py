@@ -129,7 +129,7 @@ class InProcessConversations:
                 feed,
                 cursor,
                 log=lambda seq, limit: self._db.read(lambda c: log.read(c, conversation, seq, limit)),
-                draft=lambda: self._draft(conversation),
+                draft=lambda seq: self._draft(conversation, seq),
                 snapshot=lambda: self._snapshot(conversation),
             )
             if cursor.seq > row.head or (cursor.offset and cursor.seq == row.head and row.active is None):
@@ -137,11 +137,9 @@ class InProcessConversations:
             async for item in watcher.watch():
                 yield item
 
-    async def _draft(self, conversation: str) -> Draft | None:
-        feed = self._feeds.get(conversation)
-        if feed is not None and feed.draft is not None:
-            return feed.draft
-        saved = await self._db.read(lambda c: log.read_draft(c, conversation))
+    async def _draft(self, conversation: str, seq: int) -> Draft | None:
+        """Of a turn that another process runs."""
+        saved = await self._db.read(lambda c: log.read_draft(c, conversation, at=seq))
         return Draft(*saved) if saved else None
 
     async def snapshot(self, who: Principal, conversation: str) -> Snapshot:
@@ -156,7 +154,7 @@ class InProcessConversations:
         feed = self._feeds.get(conversation)
         draft = feed.draft if feed is not None else None
         # The draft belongs to the newest event only; if more came while we read, the reader will be told by itself.
-        current = feed is None or not feed.ring or feed.ring[-1].seq == len(events)
+        current = feed is None or feed.newest in (0, len(events))
         if draft is not None and current and draft.length:
             snapshot["draft"] = {"message": draft.message, "turn": draft.turn, "agent": draft.agent, "text": draft.text}
             snapshot["version"] = str(Cursor(len(events), draft.length))

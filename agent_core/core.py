@@ -41,14 +41,14 @@ async def open_core(
     database = await open_database(settings.database_url, address=address)
     models = models or models_for(settings)
     servers = ToolServers([_config(server) for server in team.servers])
-    feeds = Feeds()
+    feeds = Feeds(shared=not settings.sqlite)
     gateway = Gateway(team, servers, DELIVERABLES, database, feeds)
     owner = Owner(f"{os.getpid()}-{secrets.token_hex(4)}", round(settings.lease_seconds * 1000))
     shop = Workshop(settings, database, feeds, gateway, servers, DELIVERABLES, models, team, owner)
     door = InProcessConversations(shop)
     try:
         await servers.start()
-        await database.listen(feeds.wake, feeds.wake_all)
+        await database.listen(door.turns.wake, door.turns.wake_all)
         await door.turns.recover(everything=settings.sqlite)
         door.turns.start_chores()
         yield door

@@ -67,21 +67,30 @@ class Draft:
 class Feed:
     """One conversation's present."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
         self.ring: deque[Logged] = deque(maxlen=RING)
+        self.newest = 0  # seq of the newest event that was published here
         self.draft: Draft | None = None
         self.users = 0
         self._bells: set[asyncio.Event] = set()
-        self.elsewhere = 0  # counts the wake-ups from other processes: the log knows more than the ring
+        # Counts the wake-ups from other processes: the log knows more than the ring. 0: there are no others.
+        self.elsewhere = int(shared)
 
     def publish(self, logged: Iterable[Logged]) -> None:
         for item in logged:
-            if self.ring and item.seq != self.ring[-1].seq + 1:
-                self.ring.clear()
-            self.ring.append(item)
+            self._keep(item)
             if isinstance(item.event, MessageFinished | TurnResumed | TurnFinished):
                 self.draft = None
         self.ring_bells()
+
+    def _keep(self, item: Logged) -> None:
+        if self.ring and item.seq != self.ring[-1].seq + 1:
+            self.ring.clear()
+        if item.seq > self.newest:
+            self.newest = item.seq
+            self.ring.append(item)
+        else:  # two connections told of their commits in the other order: only the log has both
+            self.elsewhere += 1
 
     @property
     def weight(self) -> int:
@@ -117,7 +126,8 @@ class Feed:
 class Feeds:
     """The feeds of this process: those that somebody watches or writes to, and a few that were used lately."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared  # with other processes, on one database
         self._feeds: dict[str, Feed] = {}
         self._idle: OrderedDict[str, None] = OrderedDict()
 
@@ -126,7 +136,7 @@ class Feeds:
 
     @contextmanager
     def use(self, conversation: str) -> Iterator[Feed]:
-        feed = self._feeds.setdefault(conversation, Feed())
+        feed = self._feeds.setdefault(conversation, Feed(shared=self._shared))
         self._idle.pop(conversation, None)
         feed.users += 1
         try:
@@ -162,9 +172,8 @@ class Feeds:
             feed.ring.clear()
             feed.ring_bells()
 
-    def wake_all(self) -> None:
-        for conversation in list(self._feeds):
-            self.wake(conversation)
+    def conversations(self) -> list[str]:
+        return list(self._feeds)
 
     def draft_of(self, conversation: str) -> Draft | None:
         feed = self._feeds.get(conversation)
@@ -172,7 +181,8 @@ class Feeds:
 
 
 ReadLog = Callable[[int, int], Awaitable[list[Logged]]]
-ReadDraft = Callable[[], Awaitable[Draft | None]]
+#: The draft that follows the event `seq`, if that is still the newest.
+ReadDraft = Callable[[int], Awaitable[Draft | None]]
 Snapshot = Callable[[], Awaitable[dict[str, object]]]
 
 
@@ -185,6 +195,7 @@ class Watcher:
         self._elsewhere = (
             feed.elsewhere if feed.after(after.seq) is not None else -1
         )  # -1: the next look goes to the log
+        self._looked = False  # into the log, just now: what another process is writing is there, too
 
     async def watch(self) -> AsyncIterator[Watched]:
         with self._feed.bell() as bell:
@@ -206,7 +217,9 @@ class Watcher:
         if self._elsewhere == self._feed.elsewhere:
             fresh = self._feed.after(self._seq)
             if fresh is not None:
+                self._looked = False
                 return fresh
+        self._looked = True
         self._elsewhere = self._feed.elsewhere
         page = await self._log(self._seq, PAGE)
         if len(page) == PAGE:  # there may be more: look again without waiting
@@ -233,7 +246,7 @@ class Watcher:
 
     async def _more_text(self) -> TextDelta | None:
         draft = self._feed.draft or await self._draft_elsewhere()
-        behind = self._feed.ring and self._feed.ring[-1].seq > self._seq  # it came while we read: the draft is of later
+        behind = self._feed.newest > self._seq  # it came while we read: the draft is of later
         if draft is None or behind or draft.length <= self._offset:
             return None
         delta = TextDelta(self._seq, draft.message, draft.turn, draft.agent, self._offset, draft.since(self._offset))
@@ -242,7 +255,7 @@ class Watcher:
 
     async def _draft_elsewhere(self) -> Draft | None:
         """Of a turn that another process runs, the draft as far as it is saved."""
-        return await self._read_draft() if self._feed.elsewhere else None
+        return await self._read_draft(self._seq) if self._looked and self._feed.elsewhere else None
 
     async def reset(self) -> Reset:
         reset = Reset(await self._snapshot())

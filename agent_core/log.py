@@ -82,7 +82,8 @@ def _row(conversation: str, item: Logged) -> dict[str, object]:
 
 
 def read(connection: Connection, conversation: str, after: int = 0, limit: int = 500) -> list[Logged]:
-    rows = connection.execute(_after, {"c": conversation, "after": after, "limit": limit})
+    # A cursor is what a client says it is; PostgreSQL refuses a number that no seq can be.
+    rows = connection.execute(_after, {"c": conversation, "after": min(after, 2**31 - 1), "limit": limit})
     return [Logged(seq, at, from_json(type_, body)) for seq, at, type_, body in rows]
 
 
@@ -102,6 +103,11 @@ def read_newest(connection: Connection, conversation: str, types: Sequence[str],
     return [Logged(seq, at, from_json(type_, body)) for seq, at, type_, body in reversed(rows)]
 
 
+def fence(connection: Connection, conversation: str) -> int | None:
+    """None when the conversation is gone."""
+    return connection.execute(sa.select(conversations.c.fence).where(conversations.c.id == conversation)).scalar()
+
+
 def head(connection: Connection, conversation: str) -> int:
     found = connection.execute(sa.select(conversations.c.head).where(conversations.c.id == conversation)).scalar()
     if found is None:
@@ -117,24 +123,26 @@ _drop_draft = sa.delete(drafts).where(drafts.c.conversation == sa.bindparam("c")
 
 def save_pieces(connection: Connection, pieces: Sequence[dict[str, object]]) -> None:
     """Rows of `drafts`, each with the fence `f` its writer holds; those of a stale owner are left out."""
-    fences = dict(
-        connection.execute(
-            sa.select(conversations.c.id, conversations.c.fence).where(
-                conversations.c.id.in_([p["conversation"] for p in pieces])
-            )
-        ).all()
+    # Shared locks, until the commit: a stop by another process must not come between the look and the writing.
+    held = (
+        sa.select(conversations.c.id, conversations.c.fence)
+        .where(conversations.c.id.in_([p["conversation"] for p in pieces]))
+        .order_by(conversations.c.id)
+        .with_for_update(read=True)
     )
+    fences = dict(connection.execute(held).all())
     rows = [{k: v for k, v in p.items() if k != "f"} for p in pieces if fences.get(p["conversation"]) == p["f"]]
     if rows:
         connection.execute(_insert_piece, rows)
         _wake_others(connection, {str(row["conversation"]) for row in rows})
 
 
-def read_draft(connection: Connection, conversation: str) -> tuple[str, str, str, str] | None:
-    """(message, turn, agent, text) of the open draft as far as it is saved."""
-    rows = connection.execute(
-        sa.select(drafts).where(drafts.c.conversation == conversation).order_by(drafts.c.offset)
-    ).all()
+def read_draft(connection: Connection, conversation: str, *, at: int | None = None) -> tuple[str, str, str, str] | None:
+    """(message, turn, agent, text) of the open draft as far as it is saved; with `at`, if that is the newest event."""
+    query = sa.select(drafts).where(drafts.c.conversation == conversation).order_by(drafts.c.offset)
+    if at is not None:  # in one statement, for the draft and the log move on together
+        query = query.join(conversations, conversations.c.id == drafts.c.conversation).where(conversations.c.head == at)
+    rows = connection.execute(query).all()
     if not rows:
         return None
     return rows[0].message, rows[0].turn, rows[0].agent, "".join(r.text for r in rows)

@@ -26,6 +26,8 @@ POOL = 20
 AGAIN = {"40001", "40P01", "23505"}
 ATTEMPTS = 4
 RECONNECT_SECONDS = 1.0
+#: Classes of SQLSTATE that say "not now": no connection, rolled back, no resources, shut down, broken.
+NOT_NOW = ("08", "25", "40", "53", "55", "57", "58", "XX")
 
 
 class Postgres:
@@ -35,7 +37,9 @@ class Postgres:
         self._engine, self._dsn = engine, dsn
         self._own: set[int] = set()  # backends of our own pool: what they notify, we know already
         self._listener: asyncio.Task[None] | None = None
+        self._wake_all: Callable[[], None] = lambda: None
         sa.event.listen(engine.sync_engine, "connect", self._note_backend)
+        sa.event.listen(engine.sync_engine, "close", self._forget_backend)
 
     @classmethod
     async def open(cls, url: str) -> Postgres:
@@ -47,14 +51,21 @@ class Postgres:
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(migrate)
-        except (OSError, sa.exc.DBAPIError, asyncpg.PostgresError) as error:
+        except (OSError, sa.exc.DBAPIError, asyncpg.PostgresError, SetupError) as error:
             await engine.dispose()
+            if isinstance(error, SetupError):
+                raise
             reason = getattr(error, "orig", None) or error
             raise SetupError("PARLEY_DATABASE_URL", f"PostgreSQL at {parsed.host} can't be used: {reason}") from None
         return self
 
-    def _note_backend(self, connection: Any, _record: Any) -> None:
-        self._own.add(connection.driver_connection.get_server_pid())
+    def _note_backend(self, connection: Any, record: Any) -> None:
+        record.info["backend"] = connection.driver_connection.get_server_pid()
+        self._own.add(record.info["backend"])
+
+    def _forget_backend(self, _connection: Any, record: Any) -> None:
+        # The number may be given to a backend of another process next.
+        self._own.discard(record.info.pop("backend", None))
 
     async def write(self, work: Work[T], after: After[T] | None = None) -> T:
         return await asyncio.shield(asyncio.ensure_future(self._write(work, after)))
@@ -66,26 +77,40 @@ class Postgres:
         return value
 
     async def _commit(self, work: Work[T]) -> T:
-        for attempt in range(1, ATTEMPTS + 1):
+        for _ in range(ATTEMPTS - 1):
             try:
-                async with self._engine.begin() as connection:
-                    return await connection.run_sync(work)
+                return await self._attempt(work)
             except sa.exc.DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in AGAIN or attempt == ATTEMPTS:
-                    raise translated(error) from error
-            except OSError as error:
-                raise StorageError(str(error)) from error
-        raise AssertionError("unreachable")
+                if _sqlstate(error) not in AGAIN:
+                    raise _translated(error) from error
+            except TROUBLE as error:
+                raise _translated(error) from error
+        try:
+            return await self._attempt(work)
+        except TROUBLE as error:
+            raise _translated(error) from error
+
+    async def _attempt(self, work: Work[T]) -> T:
+        async with self._engine.connect() as connection:
+            value = await connection.run_sync(work)
+            try:
+                await connection.commit()
+            except BaseException:
+                # It may be committed all the same, and then the log has events that nobody here was told of.
+                self._wake_all()
+                raise
+            return value
 
     async def read(self, work: Work[T]) -> T:
         try:
             async with self._engine.connect() as connection:
                 return await connection.run_sync(work)
-        except (sa.exc.DBAPIError, OSError) as error:
-            raise translated(error) from error
+        except TROUBLE as error:
+            raise _translated(error) from error
 
     async def listen(self, wake: Callable[[str], None], wake_all: Callable[[], None]) -> None:
         ready = asyncio.Event()
+        self._wake_all = wake_all
         self._listener = asyncio.create_task(self._listen(wake, wake_all, ready))
         await ready.wait()
 
@@ -96,16 +121,24 @@ class Postgres:
 
         while True:
             try:
-                connection = await asyncpg.connect(self._dsn)
-                gone = asyncio.Event()
-                connection.add_termination_listener(lambda _c, gone=gone: gone.set())
-                await connection.add_listener(CHANNEL, heard)
-                wake_all()  # whatever was written while nobody listened
-                ready.set()
-                await gone.wait()
-            except (OSError, asyncpg.PostgresError) as error:
+                await self._listen_once(heard, wake_all, ready)
+                logger.warning("not listening: the connection was closed; tried again in %g s", RECONNECT_SECONDS)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 logger.warning("not listening: %s; tried again in %g s", error, RECONNECT_SECONDS)
             await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _listen_once(self, heard: Any, wake_all: Callable[[], None], ready: asyncio.Event) -> None:
+        """Returns when the connection is gone."""
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            gone = asyncio.Event()
+            connection.add_termination_listener(lambda _connection: gone.set())
+            await connection.add_listener(CHANNEL, heard)
+            wake_all()  # whatever was written while nobody listened
+            ready.set()
+            await gone.wait()
+        finally:
+            connection.terminate()
 
     async def scrub(self) -> None:
         """Dead rows go with autovacuum; what is in the server's write-ahead log is its administrator's."""
@@ -115,3 +148,18 @@ class Postgres:
             self._listener.cancel()
             await asyncio.wait([self._listener])
         await self._engine.dispose()
+
+
+#: What goes wrong with a server, as SQLAlchemy tells it, or as its driver does where SQLAlchemy lets it through.
+TROUBLE = (sa.exc.DBAPIError, sa.exc.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+
+def _sqlstate(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
+def _translated(error: Exception) -> Exception:
+    """As in SQLite; and the server's own words for "not now", which SQLAlchemy has no class for."""
+    if isinstance(error, sa.exc.DBAPIError) and not _sqlstate(error).startswith(NOT_NOW):
+        return translated(error)
+    return StorageError(str(getattr(error, "orig", None) or error))

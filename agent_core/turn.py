@@ -99,6 +99,7 @@ class Turn:
         self.said = ""  # the customer's words that this turn answers
         self.client_tools: Sequence[Mapping[str, Any]] = graph.client_tools(lease.client_tools)
         self.meter = Meter()
+        self.ending = False  # how it ends, or pauses, is on its way into the log
         self._open = True
         self._taken: Draft | None = None  # words on their way into the log
 
@@ -119,6 +120,12 @@ class Turn:
         self._open = False
         draft = self._feed.draft or self._taken
         return draft if draft is not None and draft.turn == self.lease.turn else None
+
+    def lose(self) -> None:
+        """Another process has the turn now: what was said last is in its hands, and the rest was never said."""
+        self.silence()
+        if self._feed.draft is not None and self._feed.draft.turn == self.lease.turn:
+            self._feed.draft = None
 
     def take_words(self) -> list[Event]:
         """What was said until now, to be logged before what comes next. Taken by one: calls of one answer run at once."""
@@ -188,6 +195,7 @@ class Turn:
 
     async def _finish(self, status: str, closing: Sequence[Event], error: ParleyError | None = None) -> Outcome:
         ended = await self._ended(status, error)
+        self.ending = True
         return await self._write(lambda c: turn_rows.finish(c, self.lease, closing, ended, self._shop.owner))
 
     async def _write(self, work: Any) -> Outcome:
@@ -251,6 +259,7 @@ class Turn:
         questions = [self._question(item) for item in interruptions]
         expires_at = log.now_ms() + round(self._shop.settings.approval_seconds * 1000)
         before = self._closed("complete")
+        self.ending = True
         return await self._write(lambda c: approvals.ask(c, self.lease, questions, before, expires_at=expires_at))
 
     def _question(self, item: ToolApprovalItem) -> Question:

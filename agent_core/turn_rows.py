@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -351,11 +351,14 @@ def end_active(
 # ---- leases
 
 
-def heartbeat(connection: Connection, owner: Owner) -> set[str]:
-    """Renew the leases of this process; the turns it still owns."""
+def heartbeat(connection: Connection, owner: Owner, running: Collection[str]) -> set[str]:
+    """Renew the leases of the turns that run in this process; those it still owns.
+
+    Of no others: a turn of ours that runs no more, for its end could not be written, must be found by recovery.
+    """
     renewed = connection.execute(
         sa.update(turns)
-        .where(turns.c.owner == owner.name, turns.c.status == "running")
+        .where(turns.c.id.in_(running), turns.c.owner == owner.name, turns.c.status == "running")
         .values(lease_until=owner.until())
         .returning(turns.c.id)
     )

@@ -112,9 +112,41 @@ class Turns:
         return None
 
     def cancel(self, turn: str) -> None:
-        """End the task of a turn that was ended in the log. A tool that has begun goes on to its end."""
-        if turn in self._running:
+        """End the task of a turn that was ended in the log. A tool that has begun goes on to its end.
+
+        A turn that writes its own end is let go: it is through, with the next turn in its hands, or fenced off.
+        """
+        if turn in self._running and not self._running[turn][0].ending:
             self._running[turn][1].cancel()
+
+    # ---- what other processes do
+
+    def wake(self, conversation: str) -> None:
+        """Another process has written there. Whether our turn is over is found out before anybody reads on."""
+        for turn, _task in self._running.values():
+            if turn.lease.conversation == conversation:
+                self.keep(self._look(turn))
+                return
+        self._shop.feeds.wake(conversation)
+
+    def wake_all(self) -> None:
+        for conversation in self._shop.feeds.conversations():
+            self.wake(conversation)
+
+    async def _look(self, turn: Turn) -> None:
+        lease = turn.lease
+        try:
+            if await self._shop.database.read(lambda c: log.fence(c, lease.conversation)) != lease.fence:
+                self._lose(turn)
+        finally:
+            self._shop.feeds.wake(lease.conversation)
+
+    def _lose(self, turn: Turn) -> None:
+        name = turn.lease.turn
+        if name in self._running and self._running[name][0] is turn:  # else it ended while we looked
+            logger.info("turn %s is no longer ours", name)
+            turn.lose()
+            self.cancel(name)
 
     # ---- keeping alive
 
@@ -130,25 +162,31 @@ class Turns:
                 await chore()
             except ParleyError as error:
                 logger.warning("%s: %s; tried again in %g s", chore.__name__, error, seconds)
+            except Exception:
+                # Without its chores the process would look alive, and let its leases run out.
+                logger.exception("%s broke; tried again in %g s", chore.__name__, seconds)
 
     async def _save_drafts(self) -> None:
-        pieces = []
+        pieces, lengths = [], []
         for turn, _task in self._running.values():
             draft = self._shop.feeds.draft_of(turn.lease.conversation)
             if draft is not None and draft.length > draft.saved and draft.turn == turn.lease.turn:
                 pieces.append(_piece(turn.lease, draft))
-                draft.saved = draft.length
+                lengths.append((draft, draft.length))
         if pieces:
             await self._shop.database.write(lambda connection: log.save_pieces(connection, pieces))
+        for draft, length in lengths:  # not before: a piece that was refused belongs to the next one
+            draft.saved = length
 
     async def _beat(self) -> None:
         if not self._running:
             return
-        owned = await self._shop.database.write(lambda c: turn_rows.heartbeat(c, self._shop.owner))
-        for turn in [t for t in self._running if t not in owned]:
-            logger.info("turn %s is no longer ours", turn)
-            self._running[turn][0].silence()
-            self.cancel(turn)
+        before = [turn for turn, _task in self._running.values()]
+        names = [turn.lease.turn for turn in before]
+        owned = await self._shop.database.write(lambda c: turn_rows.heartbeat(c, self._shop.owner, names))
+        for turn in before:
+            if turn.lease.turn not in owned:
+                self._lose(turn)
 
     async def _sweep(self) -> None:
         for row in await self._shop.database.read(approvals.expired):

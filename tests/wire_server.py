@@ -1,4 +1,4 @@
-"""`python -m tests.wire_server DIRECTORY`: Parley as a process of its own, with a model that follows the customer's words.
+"""`python -m tests.wire_server DIRECTORY [PORT [DATABASE]]`: Parley as a process of its own, with a model that follows the customer's words.
 
 lookup, lock, client, alert   calls that tool (lock needs a yes, client's is the caller's own)
 long                          many words, one every 20 ms, so that it can be stopped or joined in the middle
@@ -50,12 +50,12 @@ def follow(items: list[Any]) -> Step:
     return f"You said: {text}"
 
 
-def settings(directory: Path, port: int = 0) -> Settings:
+def settings(directory: Path, port: int = 0, database: str | None = None) -> Settings:
     team = directory / "team.yaml"
     team.write_text(TEAM.replace("\\\\\\\\", "\\\\"))
     return Settings(
         _env_file=None,  # type: ignore[call-arg]
-        database_url=f"sqlite:///{directory}/parley.db",
+        database_url=database or f"sqlite:///{directory}/parley.db",
         team_file=team,
         openai_api_key=None,
         openai_base_url=None,
@@ -66,10 +66,10 @@ def settings(directory: Path, port: int = 0) -> Settings:
     )
 
 
-def main(directory: Path, port: int) -> None:
-    chosen = settings(directory, port)
+def main(directory: Path, port: int = 0, database: str | None = None) -> None:
+    chosen = settings(directory, port, database)
     server.serve(chosen, lambda address: open_core(chosen, models=ScriptedModels(otherwise=follow), address=address))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:3]), *sys.argv[3:4])
