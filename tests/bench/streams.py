@@ -1,174 +1,133 @@
-"""Many conversations at once on a real server process, durability on: how late is each word, how soon an acknowledgement?
+"""Live streams: `python -m tests.bench streams --streams 200 --rate 20 --seconds 300`.
 
-python -m tests.bench streams [--streams 200] [--rate 20] [--seconds 60]
-python -m tests.bench overload          three times as many: who is refused comes back, who was accepted is answered
-
-Each visitor holds a feed open and takes turns back to back. Exits with 1 when a target is missed or a word is lost.
+Each visitor has a feed open all the time, and says the next thing as soon as it has heard the answer.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import re
-import socket
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import uvloop
 
-from tests.bench.target import ROOT, describe
+from tests.bench.figures import Figure, report, spread
+from tests.bench.process import Server, Used, running
+from tests.bench.visitor import REQUEST_SECONDS, Notes, Refused, Visitor
 
-WORDS = 60
-DELTA_MS, ACK_MS = 50, 100
-#: Half of it for the streams, as a server of this size would be set up.
-MAX_TURNS = 400
-_WORD = re.compile(r"(\d+)@(\d+) ")
+ANSWER_SECONDS = 3
+#: After its last word, and whatever stood in its way, a turn must have ended.
+PATIENCE_SECONDS = 60
+ARRIVING_AT_ONCE = 32
 
 
-@dataclass
-class Tally:
-    """Milliseconds, and counts."""
+@dataclass(frozen=True)
+class Load:
+    """`rate`: words a second in each stream; `seconds` until nobody says anything more."""
 
-    late: list[float] = field(default_factory=list)
-    acks: list[float] = field(default_factory=list)
-    turns: int = 0
-    refused: int = 0
-    lost: int = 0
+    streams: int
+    rate: int
+    seconds: float
+    words: int
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str], *, streams: int, seconds: float) -> Load:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--streams", type=int, default=streams)
+        parser.add_argument("--rate", type=int, default=20)
+        parser.add_argument("--seconds", type=float, default=seconds)
+        chosen = parser.parse_args(arguments)
+        return cls(chosen.streams, chosen.rate, chosen.seconds, chosen.rate * ANSWER_SECONDS)
+
+
+@dataclass(frozen=True)
+class Result:
+    notes: Notes
+    before: Used
+    after: Used
+    seconds: float
+
+    def figures(self) -> list[Figure]:
+        """What every load tells of, with no target."""
+        cpu, words = self.after.cpu - self.before.cpu, len(self.notes.late)
+        return [
+            Figure("deltas heard", words / self.seconds, "/s"),
+            Figure("server CPU", 100 * cpu / self.seconds, "%"),
+            Figure("server CPU per delta", 1e6 * cpu / max(words, 1), "us"),
+            Figure("server RSS at the end", self.after.rss / 1024, "MB"),
+            Figure("server RSS at most", self.after.peak / 1024, "MB"),
+        ]
+
+    def wrongs(self) -> list[Figure]:
+        """What there must be nothing of."""
+        wrong = self.notes.wrong
+        names = ("gap in a text", "text doubled", "gap in the log", "event doubled", "turn lost", *wrong)
+        broken = sum(count for status, count in self.notes.turns.items() if status != "done")
+        return [Figure("turns not done", broken, most=0)] + [Figure(n, wrong[n], most=0) for n in dict.fromkeys(names)]
 
 
 @asynccontextmanager
-async def _process(*command: str, **env: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *command, env=os.environ | env, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout
-        async with asyncio.timeout(30):
-            while b"ready" not in await process.stdout.readline():
-                pass
-        yield process
-    finally:
-        process.terminate()
-        await process.wait()
+async def crowd(server: Server, notes: Notes, number: int) -> AsyncIterator[list[Visitor]]:
+    """So many visitors, each with a conversation and an open feed."""
+    gate = asyncio.Semaphore(ARRIVING_AT_ONCE)
+    waits = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(server.address, connector=connector, timeout=waits) as http:
+
+        async def arrive() -> Visitor:
+            async with gate:
+                visitor = await Visitor.arrive(http, notes, server.port)
+                await visitor.watch()
+                return visitor
+
+        visitors = await asyncio.gather(*(arrive() for _ in range(number)))
+        try:
+            yield visitors
+        finally:
+            for visitor in visitors:
+                visitor.leave()
 
 
-@asynccontextmanager
-async def serving(folder: str) -> AsyncIterator[tuple[str, int]]:
-    """The address of a fresh server, and its pid."""
-    upstream, port = _free_port(), _free_port()
-    env = {k: v.format(port=port, data=folder) for k, v in describe()["env"].items()}
-    env |= {"OPENAI_BASE_URL": f"http://127.0.0.1:{upstream}/v1", "OPENAI_API_KEY": "sk-bench"}
-    env |= {"PARLEY_MAX_ACTIVE_TURNS": str(MAX_TURNS)}
-    parley = str(Path(sys.executable).with_name("parley"))
-    async with (
-        _process(sys.executable, "-m", "tests.bench.upstream", str(upstream)),
-        _process(parley, "serve", **env) as server,
-    ):
-        yield f"http://127.0.0.1:{port}", server.pid
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def visit(http: aiohttp.ClientSession, tally: Tally, rate: int, until: float, delay: float) -> None:
-    await asyncio.sleep(delay)
-    async with http.post("/conversations", json={}) as answer:
-        who = await answer.json()
-    headers = {"Authorization": f"Bearer {who['token']}"}
-    place = f"/conversations/{who['conversation']}"
-    async with http.get(f"{place}/events?format=parley", headers=headers) as feed:
-        turn = 0
-        while time.monotonic() < until:
-            turn += 1
-            body = {"client_message_id": f"m{turn}", "text": f"[words={WORDS} pace={1000 // rate}]"}
-            await _say(http, tally, f"{place}/messages", body, headers)
-            await _hear(feed, tally)
-
-
-async def _say(http: aiohttp.ClientSession, tally: Tally, path: str, body: dict[str, str], headers: dict[str, str]) -> None:
-    """Until it is accepted; a refusal says when to come back."""
-    while True:
-        began = time.monotonic()
-        async with http.post(path, json=body, headers=headers) as answer:
-            if answer.status == 202:
-                tally.acks.append((time.monotonic() - began) * 1000)
-                return
-            assert answer.status in (429, 503), await answer.text()
-            tally.refused += 1
-            wait = float(answer.headers["Retry-After"])
-        await asyncio.sleep(wait)
-
-
-async def _hear(feed: aiohttp.ClientResponse, tally: Tally) -> None:
-    """One turn to its end: each word in its place, and how late it came."""
-    heard, held = 0, ""
-    async for line in feed.content:
-        if not line.startswith(b'data: {"seq"'):
+async def _talk(visitor: Visitor, load: Load, share: float, until: float) -> None:
+    """Turn after turn. `share`: of an answer's time, before the first, so that not all begin at once."""
+    await asyncio.sleep(share * load.words / load.rate)
+    while time.monotonic() < until:
+        try:
+            turn = await visitor.say(load.words, load.rate)
+        except Refused as refused:
+            await asyncio.sleep(refused.seconds)
             continue
-        now, event = time.monotonic_ns() // 1000, json.loads(line[6:])
-        if event["type"] == "text.delta":
-            held += event["text"]
-            *_, rest = held.rpartition(" ")
-            for number, written in _WORD.findall(held):
-                tally.lost += int(number) != heard
-                heard += 1
-                tally.late.append((now - int(written)) / 1000)
-            held = rest
-        elif event["type"] == "turn.finished":
-            tally.turns += 1
-            tally.lost += WORDS - heard
+        if not await visitor.heard_out(turn, load.words / load.rate + PATIENCE_SECONDS):
             return
 
 
-def _at(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
-
-
-def _resources(pid: int) -> tuple[float, float]:
-    """(CPU seconds so far, MB resident) of the server."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    ticks = int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK"), int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-async def measure(streams: int, rate: int, seconds: float) -> bool:
-    tally = Tally()
-    with tempfile.TemporaryDirectory(prefix="parley-streams-") as folder:
-        async with serving(folder) as (address, pid):
-            timeout, connector = aiohttp.ClientTimeout(total=None), aiohttp.TCPConnector(limit=0)
-            async with aiohttp.ClientSession(address, timeout=timeout, connector=connector) as http:
-                until = time.monotonic() + seconds
-                spread = WORDS / rate / streams
-                began, before = time.monotonic(), _resources(pid)[0]
-                await asyncio.gather(*(visit(http, tally, rate, until, n * spread) for n in range(streams)))
-                wall = time.monotonic() - began
-                cpu, rss = _resources(pid)
-    good = _at(tally.late, 0.95) <= DELTA_MS and _at(tally.acks, 0.95) <= ACK_MS and not tally.lost
-    print(f"{streams} streams at {rate} words/s for {wall:.0f} s, load average {os.getloadavg()[0]:.1f}")
-    for name, values in (("a word's lateness, ms", tally.late), ("acknowledgement, ms", tally.acks)):
-        print(f"  {name:24} p50 {_at(values, 0.5):7.1f}  p95 {_at(values, 0.95):7.1f}  p99 {_at(values, 0.99):7.1f}")
-    print(f"  {tally.turns} turns, {len(tally.late)} words, {tally.lost} lost, {tally.refused} refusals")
-    print(f"  server: {(cpu - before) / wall:.2f} cores, {rss:.0f} MB")
-    return good if streams <= MAX_TURNS else not tally.lost
+async def carry(load: Load, directory: Path, **settings: str) -> Result:
+    """Put this load on a fresh server."""
+    notes = Notes()
+    async with running(directory, **settings) as server, crowd(server, notes, load.streams) as visitors:
+        before, began = server.used(), time.monotonic()
+        shares = [number / load.streams for number in range(load.streams)]
+        await asyncio.gather(
+            *(_talk(v, load, share, began + load.seconds) for v, share in zip(visitors, shares, strict=True))
+        )
+        after, ended = server.used(), time.monotonic()
+        await asyncio.gather(*(visitor.compare() for visitor in visitors))
+        return Result(notes, before, after, ended - began)
 
 
 def main(*arguments: str) -> None:
-    options = argparse.ArgumentParser(prog="python -m tests.bench streams")
-    options.add_argument("--streams", type=int, default=200)
-    options.add_argument("--rate", type=int, default=20)
-    options.add_argument("--seconds", type=float, default=60)
-    chosen = options.parse_args(arguments)
-    import uvloop
-
-    sys.exit(0 if uvloop.run(measure(chosen.streams, chosen.rate, chosen.seconds)) else 1)
+    load = Load.parse(arguments, streams=200, seconds=300)
+    with tempfile.TemporaryDirectory() as directory:
+        result = uvloop.run(carry(load, Path(directory)))
+    turns = sum(result.notes.turns.values())
+    title = f"{load.streams} streams, {load.rate} deltas/s each, {load.seconds:g} s, {turns} turns"
+    lateness = spread("lateness of a delta", result.notes.late, p95=50)
+    refusals = Figure("refusals", len(result.notes.refused), most=0)
+    acknowledged = spread("acknowledgement", result.notes.accepted, p95=100)
+    report(title, [*lateness, *acknowledged, refusals, *result.wrongs(), *result.figures()])
