@@ -195,6 +195,7 @@ class Watcher:
         self._elsewhere = (
             feed.elsewhere if feed.after(after.seq) is not None else -1
         )  # -1: the next look goes to the log
+        self._over: str | None = None  # the turn whose end was read last
         self._looked = False  # into the log, just now: what another process is writing is there, too
 
     async def watch(self) -> AsyncIterator[Watched]:
@@ -242,12 +243,16 @@ class Watcher:
         self._seq = logged.seq
         if isinstance(event, MessageFinished | TurnResumed | TurnFinished):
             self._offset = 0
+        if isinstance(event, TurnFinished):
+            self._over = event.turn
         return [logged]
 
     async def _more_text(self) -> TextDelta | None:
         draft = self._feed.draft or await self._draft_elsewhere()
         behind = self._feed.newest > self._seq  # it came while we read: the draft is of later
-        if draft is None or behind or draft.length <= self._offset:
+        # Another process may end a turn that runs here: the log tells before this process has noticed.
+        over = draft is not None and draft.turn == self._over
+        if draft is None or behind or over or draft.length <= self._offset:
             return None
         delta = TextDelta(self._seq, draft.message, draft.turn, draft.agent, self._offset, draft.since(self._offset))
         self._offset = draft.length
