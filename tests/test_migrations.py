@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from agent_core.database import open_database
 from agent_core.errors import SetupError
 from agent_core.tables import metadata
 from tests.conftest import each_database
+from tests.postgres import Cluster
 
 pytestmark = each_database
 
@@ -92,9 +94,8 @@ async def test_a_database_of_today_is_left_as_it_is(database: str) -> None:
 async def test_a_database_of_a_newer_parley_is_refused_in_words_and_left_alone(database: str) -> None:
     await (await open_database(database)).aclose()
     await on(database, stamp("9999"))
-    for _ in range(2):  # a refusal holds nothing back either: the next start is refused for the same reason
-        with pytest.raises(SetupError, match="PARLEY_DATABASE_URL: this database is of a newer Parley"):
-            await open_database(database)
+    with pytest.raises(SetupError, match="PARLEY_DATABASE_URL: this database is of a newer Parley"):
+        await open_database(database)
     assert await on(database, migrations.revision) == "9999"
 
 
@@ -106,6 +107,26 @@ async def test_a_first_start_that_died_before_its_stamp_is_made_good(database: s
     await on(database, half)
     await (await open_database(database)).aclose()
     assert await on(database, migrations.revision) == migrations.HEAD
+
+
+@pytest.mark.sqlite_only
+async def test_a_refused_start_gives_the_file_free_again(database: str) -> None:
+    await (await open_database(database)).aclose()
+    await on(database, stamp("9999"))
+    with pytest.raises(SetupError) as refused:
+        await open_database(database)
+    await on(database, stamp(migrations.HEAD))
+    await (await open_database(database)).aclose()
+    assert "newer" in str(refused.value)  # and held until here, with all that its traceback holds
+
+
+@pytest.mark.postgres
+async def test_several_processes_may_make_the_tables_at_the_same_time(postgres: Cluster) -> None:
+    url = postgres.create()
+    for opened in await asyncio.gather(*(open_database(url) for _ in range(5))):
+        await opened.aclose()
+    assert await on(url, migrations.revision) == migrations.HEAD
+    postgres.drop(url)
 
 
 @pytest.mark.sqlite_only
