@@ -1,4 +1,6 @@
-"""`python -m tests.wire_server DIRECTORY [PORT [DATABASE]]`: Parley as a process of its own, with a model that follows the customer's words.
+"""Parley as a process of its own, with a model that follows the customer's words.
+
+`python -m tests.wire_server DIRECTORY [PORT [DATABASE]]`
 
 lookup, lock, client, alert   calls that tool (lock needs a yes, client's is the caller's own)
 long                          many words, one every 20 ms, so that it can be stopped or joined in the middle

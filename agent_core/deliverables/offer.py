@@ -94,14 +94,13 @@ class DisplayOffer(Deliverable[OfferAsk, Offer]):
         return f"[The customer wants {offer} changed. Their words: {wish}. Make a new offer if you can, and show it.]"
 
     def card(self, payload: Offer, language: str = "en") -> Card:
-        until = [f"Valid through {payload.valid_through.isoformat()}"] if payload.valid_through else []
         whole = payload.totals.term_total_minor
         term = (
             [f"{payload.money(whole, language)} over {payload.term_months} months"]
             if whole and payload.term_months
             else []
         )
-        notes = (*term, *until, *([payload.terms] if payload.terms else []))
+        notes = (*term, *([payload.terms] if payload.terms else []))
         title = f"Offer {payload.offer_id}: {payload.title}"
         return Card(title, payload.card_lines(language), notes, tuple(self.answers))
 
