@@ -89,14 +89,14 @@ class InProcessConversations:
     ) -> Receipt:
         _check_message(text, client_message_id)
         tools = self._check_client_tools(client_tools)
-        self.turns.admit()
         said = Said(conversation, client_message_id, text, mode, client_tools=tools)
 
         def work(connection: Connection) -> Outcome:
             outcome = turn_rows.accept(connection, who, said, self._shop.owner)
             return outcome if outcome.replayed else self._keep_language(connection, outcome, said)
 
-        outcome = await self._write(conversation, work)
+        with self.turns.admitted():
+            outcome = await self._write(conversation, work)
         return _receipt(outcome)
 
     def _keep_language(self, connection: Connection, outcome: Outcome, said: Said) -> Outcome:

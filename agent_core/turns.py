@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -33,16 +34,24 @@ class Turns:
         self._shop, self._ended = shop, ended
         self._running: dict[str, tuple[Turn, asyncio.Task[None]]] = {}
         self._chores: set[asyncio.Task[Any]] = set()
+        self._coming = 0
         self._draining = False
 
     # ---- admission
 
-    def admit(self) -> None:
-        """Raises Overloaded rather than let every turn suffer."""
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """A place, while a turn is on its way into the log. Raises Overloaded rather than let every turn suffer."""
         if self._draining:
             raise Overloaded("shutting down", retry_after=2)
-        if len(self._running) >= self._shop.settings.max_active_turns:
+        if len(self._running) + self._coming >= self._shop.settings.max_active_turns:
             raise Overloaded("too many turns at once", retry_after=3)
+        # Counted from here on: of a crowd that comes at once, nobody runs before all have passed.
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
 
     @property
     def active(self) -> int:
