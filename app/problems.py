@@ -71,7 +71,9 @@ def add_handlers(app: FastAPI) -> None:
 
 async def _parley(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ParleyError)
-    if error.status >= 500:
+    if isinstance(error, Overloaded):  # nothing broke; a traceback each would make the rush a flood
+        logger.info("%s %s: %s", request.method, request.url.path, error)
+    elif error.status >= 500:
         logger.warning("%s %s: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
     return of(error)
 

@@ -17,6 +17,7 @@ from tests.bench.idle import Plan, sit
 from tests.bench.streams import Load, carry
 from tests.conftest import ANA, each_database, sqlite_only
 from tests.scripted import Hold
+from tests.wire import serving
 
 pytestmark = each_database
 
@@ -77,6 +78,19 @@ async def test_a_core_that_is_closing_refuses_and_writes_nothing(core) -> None:
             await _hello(door, conversation)
         assert refused.value.retry_after > 0
         assert await door.snapshot(ANA, conversation) == before
+
+
+@sqlite_only
+async def test_a_refusal_of_what_is_too_much_is_no_alarm(core, settings, caplog) -> None:
+    hold = Hold()
+    async with core([hold, "Yes."], max_active_turns=1) as door, serving(settings, door) as served:
+        busy, late = await served.visitor(), await served.visitor()
+        await busy.say("first")
+        refused = await late.post("/messages", {"client_message_id": "m1", "text": "second"})
+        hold.go.set()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert [record.name for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
 async def _hello(door, conversation):
