@@ -175,10 +175,6 @@ class Feeds:
     def conversations(self) -> list[str]:
         return list(self._feeds)
 
-    def draft_of(self, conversation: str) -> Draft | None:
-        feed = self._feeds.get(conversation)
-        return feed.draft if feed is not None else None
-
 
 ReadLog = Callable[[int, int], Awaitable[list[Logged]]]
 #: The draft that follows the event `seq`, if that is still the newest.

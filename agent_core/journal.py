@@ -95,6 +95,8 @@ def begin(connection: Connection, lease: Lease, call: Call, before: Sequence[Eve
     """Write-ahead: after this returns, the call is known even if nothing else survives. Raises Fenced."""
     call = with_id(call, fresh_id(connection, call.conversation, call.call))
     logged = log.append(connection, call.conversation, [*before, call.called], fence=lease.fence)
+    if before:
+        log.drop_draft(connection, call.conversation)
     add(connection, call, "started")
     return call, logged
 

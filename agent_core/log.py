@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from agent_core.errors import Fenced, NotFound
-from agent_core.events import Event, Logged, from_json, to_json
+from agent_core.events import Event, Logged, MessageFinished, from_json, to_json
 from agent_core.tables import conversations, drafts, events
 
 _append_to = (
@@ -117,24 +119,50 @@ def head(connection: Connection, conversation: str) -> int:
 
 # ---- drafts: what has been said of a message still being written
 
-_insert_piece = sa.insert(drafts)
+
+def _insert_piece(dialect: Any) -> Any:
+    # The same place again: of its first commit the server was not told (the connection broke).
+    insert = dialect.insert(drafts)
+    return insert.on_conflict_do_update(
+        index_elements=["conversation", "offset"],
+        set_={name: insert.excluded[name] for name in ("message", "turn", "agent", "text")},
+    )
+
+
+_insert_pieces = {"sqlite": _insert_piece(sqlite), "postgresql": _insert_piece(postgresql)}
 _drop_draft = sa.delete(drafts).where(drafts.c.conversation == sa.bindparam("c"))
 
 
 def save_pieces(connection: Connection, pieces: Sequence[dict[str, object]]) -> None:
-    """Rows of `drafts`, each with the fence `f` its writer holds; those of a stale owner are left out."""
-    # Shared locks, until the commit: a stop by another process must not come between the look and the writing.
+    """Rows of `drafts`, each with the fence `f` its writer holds, and the newest event `seq` that it knows of.
+
+    Those of a stale owner are left out; so are those of a message that was finished meanwhile, by another connection.
+    """
+    # Shared locks, until the commit: nothing may come between the look and the writing.
     held = (
-        sa.select(conversations.c.id, conversations.c.fence)
+        sa.select(conversations.c.id, conversations.c.fence, conversations.c.head)
         .where(conversations.c.id.in_([p["conversation"] for p in pieces]))
         .order_by(conversations.c.id)
         .with_for_update(read=True)
     )
-    fences = dict(connection.execute(held).all())
-    rows = [{k: v for k, v in p.items() if k != "f"} for p in pieces if fences.get(p["conversation"]) == p["f"]]
+    found = {row.id: row for row in connection.execute(held)}
+    rows = [
+        {name: value for name, value in piece.items() if name not in ("f", "seq")}
+        for piece in pieces
+        if (row := found.get(piece["conversation"])) is not None
+        and row.fence == piece["f"]
+        and (row.head == piece["seq"] or not _finished_since(connection, row.id, piece["seq"]))
+    ]
     if rows:
-        connection.execute(_insert_piece, rows)
+        connection.execute(_insert_pieces[connection.dialect.name], rows)
         _wake_others(connection, {str(row["conversation"]) for row in rows})
+
+
+def _finished_since(connection: Connection, conversation: str, seq: object) -> bool:
+    finished = sa.select(events.c.seq).where(
+        events.c.conversation == conversation, events.c.seq > seq, events.c.type == MessageFinished.type
+    )
+    return connection.execute(finished.limit(1)).first() is not None
 
 
 def read_draft(connection: Connection, conversation: str, *, at: int | None = None) -> tuple[str, str, str, str] | None:

@@ -407,6 +407,8 @@ def refuse_other(known: str, wanted: str, aloud: str) -> None:
 def change_agent(connection: Connection, lease: Lease, before: Sequence[Event], changed: AgentChanged) -> Outcome:
     """A handoff: from now on, and in the next turn, another agent speaks."""
     logged = log.append(connection, lease.conversation, [*before, changed], fence=lease.fence)
+    if before:
+        log.drop_draft(connection, lease.conversation)
     connection.execute(
         sa.update(conversations).where(conversations.c.id == lease.conversation).values(agent=changed.agent)
     )

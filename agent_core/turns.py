@@ -178,9 +178,12 @@ class Turns:
     async def _save_drafts(self) -> None:
         pieces, lengths = [], []
         for turn, _task in self._running.values():
-            draft = self._shop.feeds.draft_of(turn.lease.conversation)
-            if draft is not None and draft.length > draft.saved and draft.turn == turn.lease.turn:
-                pieces.append(_piece(turn.lease, draft))
+            feed = self._shop.feeds.get(turn.lease.conversation)
+            if feed is None or feed.draft is None:
+                continue
+            draft = feed.draft
+            if draft.length > draft.saved and draft.turn == turn.lease.turn:
+                pieces.append(_piece(turn.lease, draft) | {"seq": feed.newest})
                 lengths.append((draft, draft.length))
         if pieces:
             await self._shop.database.write(lambda connection: log.save_pieces(connection, pieces))
@@ -219,7 +222,8 @@ class Turns:
         return taken
 
     async def _take_up(self, conversation: str, work: Callable[[Connection], Outcome | None]) -> bool:
-        outcome = await self._shop.database.write(work, lambda out: self._publish(conversation, out))
+        with self._shop.feeds.use(conversation):
+            outcome = await self._shop.database.write(work, lambda out: self._publish(conversation, out))
         if outcome is not None and outcome.lease is not None:
             self.run(outcome.lease)
         return outcome is not None

@@ -188,7 +188,7 @@ async def test_a_stop_leaves_nothing_of_what_was_being_saved_at_that_moment(core
         await asyncio.wait_for(hold.reached.wait(), 5)
         lease = next(iter(a.turns._running.values()))[0].lease
         piece = {"conversation": conversation, "offset": 0, "message": "msg_1", "turn": lease.turn, "agent": "lead"}
-        save = partial(log.save_pieces, pieces=[piece | {"text": "late", "f": lease.fence}])
+        save = partial(log.save_pieces, pieces=[piece | {"text": "late", "f": lease.fence, "seq": 3}])
         await asyncio.gather(a.turns._shop.database.write(partial(_and_a_pause, save)), b.stop(ANA, conversation))
         left = await b.turns._shop.database.read(lambda c: c.execute(sa.select(drafts)).all())
         assert left == []
