@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.crash.__main__ import Plan, bad, run
+from tests.crash.__main__ import Plan, run
+from tests.crash.verdict import bad
 
 
 @pytest.mark.timeout(120)

@@ -1,6 +1,7 @@
 """The language model: what it does follows from what it is asked, so a turn that is run again goes the same way.
 
-A message "charge R" or "note R" makes it call that tool with ref R, unless it reads that the call has an outcome.
+A message "charge R", "note R" or "transfer R" makes it say a few words and call that tool with ref R, unless it reads
+that the call has an outcome.
 """
 
 from __future__ import annotations
@@ -8,32 +9,34 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiohttp import web
 
 WORD_SECONDS = 0.004
-_ORDER = re.compile(r"(charge|note|say) (\S+)")
+_ORDER = re.compile(r"(charge|note|transfer|say) (\S+)")
 
 
 class Provider:
-    """`begun` counts how often the answer to each message was begun."""
+    """`unpaired` counts the requests with a call without an output, or the other way round."""
 
     def __init__(self) -> None:
-        self.begun: Counter[str] = Counter()
         self.unpaired = 0
 
-    async def start(self) -> tuple[web.AppRunner, int]:
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[int]:
+        """The port."""
         app = web.Application()
         app.router.add_post("/v1/responses", self._answer)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        return runner, runner.addresses[0][1]
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            yield runner.addresses[0][1]
+        finally:
+            await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         items = (await request.json())["input"]
@@ -57,12 +60,13 @@ class Provider:
         found = _ORDER.search(str(items[last]["content"]))
         assert found, items[last]
         verb, ref = found.groups()
-        self.begun[ref] += 1
         settled = any(item.get("type") == "function_call_output" for item in items[last:])
-        output = [_call(verb, ref)] if verb != "say" and not settled else [_message(ref)]
-        for word in _words(output[0]):
-            yield {"type": "response.output_text.delta", "output_index": 0, "delta": word}
-        yield {"type": "response.output_item.done", "output_index": 0, "item": output[0]}
+        calling = verb != "say" and not settled
+        output = [_message(f"Let me {verb} {ref}."), _call(verb, ref)] if calling else [_message(answer_to(ref))]
+        for n, item in enumerate(output):
+            for word in _words(item):
+                yield {"type": "response.output_text.delta", "output_index": n, "delta": word}
+            yield {"type": "response.output_item.done", "output_index": n, "item": item}
         usage = {"input_tokens": 9, "output_tokens": 9, "total_tokens": 18}
         response = {"id": "resp", "status": "completed", "output": output, "usage": usage}
         yield {"type": "response.completed", "response": response}
@@ -73,10 +77,13 @@ def _call(verb: str, ref: str) -> dict[str, Any]:
     return {"type": "function_call", "id": f"fc_{ref}", "call_id": f"call_{ref}", "name": verb, "arguments": arguments}
 
 
-def _message(ref: str) -> dict[str, Any]:
-    text = " ".join(f"{ref}-{n}é" for n in range(5 + sum(map(ord, ref)) % 40))
+def answer_to(ref: str) -> str:
+    return " ".join(f"{ref}-{n}é" for n in range(5 + sum(map(ord, ref)) % 40))
+
+
+def _message(text: str) -> dict[str, Any]:
     content = [{"type": "output_text", "text": text, "annotations": []}]
-    return {"type": "message", "id": f"msg_{ref}", "role": "assistant", "status": "completed", "content": content}
+    return {"type": "message", "id": "msg", "role": "assistant", "status": "completed", "content": content}
 
 
 def _words(item: dict[str, Any]) -> list[str]:

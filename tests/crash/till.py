@@ -29,6 +29,13 @@ def create_server(database: str) -> MCPServer:
         return f"charged {ref}"
 
     @server.tool()
+    async def transfer(ref: str, context: Context) -> str:
+        """Transfer once, after a yes. Knows no keys either."""
+        rows.execute("INSERT INTO effects VALUES ('transfer', ?, ?)", (ref, _key(context)))
+        await asyncio.sleep(SECONDS)
+        return f"transferred {ref}"
+
+    @server.tool()
     async def note(ref: str, context: Context) -> str:
         """Note once for each key, however often it is called."""
         rows.execute("INSERT OR IGNORE INTO effects VALUES ('note', ?, ?)", (ref, _key(context)))
