@@ -31,6 +31,8 @@ VERBS = ("charge", "note", "transfer", "say", "say")
 TAKEN = (200, 201, 202)
 #: The server is full, is going, or has no disk: not now.
 NOT_NOW = (429, 503)
+#: Between two attempts to reach a server that is dead.
+AGAIN_SECONDS = 0.2
 
 
 @dataclass
@@ -110,7 +112,7 @@ class Customer:
                 assert answer.status_code in NOT_NOW, answer.text
             except httpx2.HTTPError:
                 pass
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(AGAIN_SECONDS)
 
     # ---- waiting
 
@@ -151,7 +153,7 @@ class Customer:
             try:
                 await self._read_once()
             except httpx2.HTTPError:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(AGAIN_SECONDS)
             self.reconnects += 1
 
     async def _read_once(self) -> None:
