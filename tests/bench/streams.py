@@ -1,12 +1,15 @@
 """Live streams: `python -m tests.bench streams --streams 200 --rate 20 --seconds 300`.
 
-Each visitor has a feed open all the time, and says the next thing as soon as it has heard the answer.
+Each visitor has a feed open all the time, and says the next thing as soon as it has heard the answer. Answers differ in
+length, as people's do: of one length, those that end in one commit would begin and end together ever after, and most
+of the crowd would fall into step. `--in-step` is that harder case.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -29,12 +32,12 @@ ARRIVING_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Load:
-    """`rate`: words a second in each stream; `seconds` until nobody says anything more."""
+    """`rate`: words a second in each stream; `seconds` until nobody says anything more; `words`: of an answer, from, to."""
 
     streams: int
     rate: int
     seconds: float
-    words: int
+    words: tuple[int, int]
 
     @classmethod
     def parse(cls, arguments: Sequence[str], *, streams: int, seconds: float) -> Load:
@@ -42,8 +45,16 @@ class Load:
         parser.add_argument("--streams", type=int, default=streams)
         parser.add_argument("--rate", type=int, default=20)
         parser.add_argument("--seconds", type=float, default=seconds)
+        parser.add_argument("--in-step", action="store_true")
         chosen = parser.parse_args(arguments)
-        return cls(chosen.streams, chosen.rate, chosen.seconds, chosen.rate * ANSWER_SECONDS)
+        mean = chosen.rate * ANSWER_SECONDS
+        words = (mean, mean) if chosen.in_step else (mean // 2, mean + mean // 2)
+        return cls(chosen.streams, chosen.rate, chosen.seconds, words)
+
+    @property
+    def longest(self) -> float:
+        """Seconds that an answer takes, at most."""
+        return self.words[1] / self.rate
 
 
 @dataclass(frozen=True)
@@ -94,16 +105,17 @@ async def crowd(server: Server, notes: Notes, number: int) -> AsyncIterator[list
                 visitor.leave()
 
 
-async def _talk(visitor: Visitor, load: Load, share: float, until: float) -> None:
-    """Turn after turn. `share`: of an answer's time, before the first, so that not all begin at once."""
-    await asyncio.sleep(share * load.words / load.rate)
+async def _talk(visitor: Visitor, load: Load, number: int, until: float) -> None:
+    """Turn after turn. Not all begin at once: each waits its share of an answer's time."""
+    chance = random.Random(number)  # the same crowd in every run
+    await asyncio.sleep(number / load.streams * load.longest)
     while time.monotonic() < until:
         try:
-            turn = await visitor.say(load.words, load.rate)
+            turn = await visitor.say(chance.randint(*load.words), load.rate)
         except Refused as refused:
             await asyncio.sleep(refused.seconds)
             continue
-        if not await visitor.heard_out(turn, load.words / load.rate + PATIENCE_SECONDS):
+        if not await visitor.heard_out(turn, load.longest + PATIENCE_SECONDS):
             return
 
 
@@ -112,10 +124,8 @@ async def carry(load: Load, directory: Path, **settings: str) -> Result:
     notes = Notes()
     async with running(directory, **settings) as server, crowd(server, notes, load.streams) as visitors:
         before, began = server.used(), time.monotonic()
-        shares = [number / load.streams for number in range(load.streams)]
-        await asyncio.gather(
-            *(_talk(v, load, share, began + load.seconds) for v, share in zip(visitors, shares, strict=True))
-        )
+        until = began + load.seconds
+        await asyncio.gather(*(_talk(visitor, load, number, until) for number, visitor in enumerate(visitors)))
         after, ended = server.used(), time.monotonic()
         await asyncio.gather(*(visitor.compare() for visitor in visitors))
         return Result(notes, before, after, ended - began)

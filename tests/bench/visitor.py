@@ -27,6 +27,7 @@ class Notes:
     late: list[float] = field(default_factory=list)
     accepted: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
+    words: int = 0  # that all accepted turns were asked for
     turns: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
     farewells: int = 0
@@ -146,6 +147,7 @@ class Visitor:
             if answer.status == 202:
                 self._notes.accepted.append(waited)
                 self.asked[said["turn"]] = words
+                self._notes.words += words
                 return str(said["turn"])
             self._notes.refused.append(waited)
             raise Refused(self._seconds(answer))
