@@ -14,8 +14,9 @@ import asyncio
 import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
 
@@ -154,7 +155,7 @@ class SQLite:
         try:
             with engine.connect() as connection:
                 _assert_settings(connection)
-                with _Transaction(connection):
+                with rebuilding(connection), _Transaction(connection):
                     migrate(connection)
         except SetupError:
             lock.release()
@@ -237,6 +238,16 @@ class SQLite:
         if self._connection is not None:
             self._connection.close()
         self._engine.dispose()
+
+
+@contextmanager
+def rebuilding(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by making it anew. With foreign keys on, dropping the old one deletes all that refers to it."""
+    connection.exec_driver_sql("PRAGMA foreign_keys=OFF")  # has no effect inside a transaction
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
 
 
 class _Transaction:

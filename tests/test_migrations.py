@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,16 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from agent_core import migrations
-from agent_core.database import open_database
+from agent_core import log, migrations
+from agent_core.database import open_database, rebuilding
 from agent_core.errors import SetupError
-from agent_core.tables import metadata
+from agent_core.events import ConversationStarted
+from agent_core.tables import conversations, metadata
 from tests.conftest import each_database
 from tests.postgres import Cluster
 
@@ -139,3 +142,39 @@ async def test_a_migration_that_fails_leaves_nothing_behind(database: str) -> No
         await open_database(database)
     with sqlite3.connect(path) as rows:
         assert rows.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall() == [("taken",), ("turns_open",)]
+
+
+@pytest.mark.sqlite_only
+async def test_a_table_can_be_rebuilt_without_losing_what_refers_to_it(database: str) -> None:
+    opened = await open_database(database)
+    await opened.write(_a_conversation)
+    await opened.aclose()
+    engine = sa.create_engine(database, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+        with rebuilding(connection):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            alter = Operations(MigrationContext.configure(connection))
+            with alter.batch_alter_table("conversations", recreate="always") as table:
+                table.add_column(sa.Column("colour", sa.Text))
+            connection.exec_driver_sql("COMMIT")
+        assert connection.exec_driver_sql("SELECT count(*) FROM events").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    engine.dispose()
+
+
+def _a_conversation(connection: Connection) -> None:
+    row = {"id": "conv_1", "site": "s", "owner": "o", "team": "t", "agent": "a", "created_at": 0, "updated_at": 0}
+    connection.execute(sa.insert(conversations), row)
+    log.append(connection, "conv_1", [ConversationStarted("s", "t", "a")])
+
+
+@pytest.mark.sqlite_only
+async def test_neither_the_first_start_nor_the_second_imports_alembic(database: str) -> None:
+    program = "import asyncio, sys; from agent_core.database import open_database as o; asyncio.run(o(sys.argv[1]))"
+    for _ in range(2):
+        command = (sys.executable, "-c", f"{program}; print('alembic' in sys.modules)", database)
+        started = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        out, _err = await asyncio.wait_for(started.communicate(), 40)
+        assert out.strip() == b"False"
