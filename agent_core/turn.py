@@ -25,7 +25,7 @@ from agents.run_context import RunContextWrapper
 
 from agent_core import approvals, graph, history, ids, journal, log, pricing, turn_rows
 from agent_core.approvals import Question
-from agent_core.database import Database
+from agent_core.database import Database, StorageError
 from agent_core.deliverable import Deliverable
 from agent_core.errors import Fenced, ModelError, ParleyError, TooManySteps, TurnError
 from agent_core.events import AgentChanged, Event, MessageFinished, TurnFinished
@@ -139,7 +139,7 @@ class Turn:
         if draft is None or not draft.length:
             return []
         self._taken = draft
-        return [MessageFinished(draft.message, draft.turn, draft.agent, draft.text, status)]
+        return [_finished(draft, status)]
 
     # ---- the run
 
@@ -232,6 +232,8 @@ class Turn:
         """A typed end: the words so far are kept, marked as what they are."""
         leaves = error.leaves if isinstance(error, ModelError) else "interrupted"
         said = self._closed(leaves)
+        if not said and self._taken is not None and isinstance(error, StorageError):
+            said = [_finished(self._taken, leaves)]  # they were on their way into the log when the disk refused
         status = "interrupted" if said and isinstance(error, ModelError) else "failed"
         try:
             return await self._finish(status, said, error)
@@ -289,6 +291,10 @@ class Turn:
         before = self._closed("complete")
         await self._write(lambda c: turn_rows.change_agent(c, self.lease, before, changed))
         self.agent = agent
+
+
+def _finished(draft: Draft, status: str) -> MessageFinished:
+    return MessageFinished(draft.message, draft.turn, draft.agent, draft.text, status)
 
 
 def _after(past: list[Any]) -> Callable[[CallModelData[Any]], ModelInputData]:

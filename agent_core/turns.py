@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from agent_core import approvals, log, turn_rows
+from agent_core.database import StorageError
 from agent_core.errors import Overloaded, ParleyError
 from agent_core.feed import Draft, Feed
 from agent_core.turn import Turn, Workshop
@@ -86,6 +87,9 @@ class Turns:
             turn = Turn(self._shop, lease, feed)
             self._running[lease.turn] = (turn, task)
             outcome = await turn.run()
+        except StorageError as error:
+            logger.warning("turn %s could not be ended: %s; recovery will find it", lease.turn, error)
+            return None
         except Exception:
             # Not a state we know: a bug. The turn must end all the same, and the log must tell.
             logger.exception("turn %s broke", lease.turn)
