@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import mcp
 import pytest
@@ -120,6 +121,23 @@ def test_it_understands(text, tool):
     (move,) = said(text)
     assert isinstance(move, Call)
     assert move.tool == tool
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!tool x" + " " * 16_000 + "y",
+        "!tool x {" * 1800,
+        "C-" * 8000,
+        "a " * 8000,
+        "use the client tool" + " " * 16_000,
+    ],
+)
+def test_the_longest_messages_hold_nobody_up(text):
+    items = [{"role": "user", "content": text}] * 10
+    began = time.process_time()
+    decide("Help.\n\nWrite in English.", items, GREETER, ("human",))
+    assert time.process_time() - began < 1.0  # it took 2 to 18 seconds
 
 
 def test_what_it_does_not_understand_it_says():

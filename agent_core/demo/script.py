@@ -19,9 +19,12 @@ import yaml
 
 from agent_core import money
 
+#: A wish is in the beginning of a message; looking through pages of each would keep everybody else waiting.
+LONGEST = 2000
 LANGUAGE = {"English": "en", "German": "de", "Spanish": "es", "French": "fr", "Arabic": "ar"}
 _WRITE_IN = re.compile(r"Write in (\w+)")
-_TOOL = re.compile(r"(?:!tool|use the client tool)\s+(\w+)(?:\s+with)?\s*(\{.*\})?\s*$", re.DOTALL | re.IGNORECASE)
+#: For trimmed text: each part takes all it can at once, so that 16 KB of blanks or braces are no work.
+_TOOL = re.compile(r"(?:!tool|use the client tool)\s+(\w+)(?:\s+with)?\s*(\{.*)?$", re.DOTALL | re.IGNORECASE)
 _CHOSE = re.compile(r'customer chose: ".*" \((\w+)\)')
 _HOLE = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
 
@@ -79,6 +82,7 @@ class Scene:
 
     def _intent(self, text: str) -> dict[str, Any] | None:
         intents: dict[str, dict[str, Any]] = self.book["intents"]
+        text = text[:LONGEST]
         if chosen := _CHOSE.search(text):
             return intents.get(chosen[1])
         if text.startswith("[The customer submitted"):
@@ -117,7 +121,7 @@ class Scene:
         return out | {"said": dict(self.said)[self.goal[0]][:300] if self.said else ""}
 
     def _named(self, text: str) -> dict[str, str]:
-        found = {name: pattern.findall(text) for name, pattern in self.book["facts"].items()}
+        found = {name: pattern.findall(text[:LONGEST]) for name, pattern in self.book["facts"].items()}
         return {name: matches[-1] for name, matches in found.items() if matches}
 
     def chosen(self, fact: str) -> bool:
@@ -187,7 +191,7 @@ def covered(transcript: str, instructions: str) -> list[str]:
 
 def _next(scene: Scene) -> list[Move]:
     newest = dict(scene.said).get(scene.newest, "")
-    if order := _TOOL.search(newest):
+    if order := _TOOL.search(newest.strip()):
         return _direct(scene, order[1], order[2] or "{}")
     place, intent = scene.goal
     if intent is None:
