@@ -137,7 +137,12 @@ def _edited(row: Row[Any], edited: Mapping[str, Any] | None) -> str:
     for name in sorted(changed):
         if name not in json.loads(row.editable):
             raise Invalid(f"arguments.{name}", "this can't be changed here")
-    return journal.canonical(edited)
+    # To Python 1, 1.0 and True are one value, to a tool they are not: what may not change stays as it was shown.
+    kept = {name: value for name, value in original.items() if name not in changed}
+    try:
+        return journal.canonical({**edited, **kept})
+    except (ValueError, RecursionError):
+        raise Invalid("arguments", "must be plain JSON") from None
 
 
 def _arguments_of(connection: Connection, row: Row[Any]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from agent_core import approvals
 from agent_core.errors import Conflict, Invalid, NotFound
 from agent_core.events import (
     InterruptDecided,
@@ -88,6 +90,19 @@ async def test_the_customer_may_change_what_the_rule_lets_them_and_nothing_else(
         await watch.event(TurnFinished)
         assert [effect[1] for effect in shop.effects] == [edited]
         assert json.loads((await watch.event(InterruptDecided)).arguments) == edited
+
+
+@pytest.mark.parametrize("given", [True, 1.0, 1])
+def test_what_may_not_change_reaches_the_tool_as_it_was_shown(given):
+    row = SimpleNamespace(arguments='{"card":"A-1","pieces":1}', editable='["note"]')
+    edited = approvals._edited(row, {"card": "A-1", "pieces": given, "note": "lost"})
+    assert edited == '{"card":"A-1","note":"lost","pieces":1}'
+
+
+def test_an_edited_value_that_json_has_no_word_for_is_refused():
+    row = SimpleNamespace(arguments="{}", editable='["amount"]')
+    with pytest.raises(Invalid):
+        approvals._edited(row, {"amount": float("nan")})
 
 
 async def test_only_the_customer_decides(core, watching, shop):
