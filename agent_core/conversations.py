@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -34,6 +35,10 @@ from agent_core.turns import Turns
 
 #: A customer's message, in UTF-8. More is a document, and belongs into an upload.
 MESSAGE_BYTES = 16 * 1024
+#: What every provider takes; a name beyond it would make it refuse the whole request.
+TOOL_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
+#: Ids of things of ours, and the keys of operators' messages: a customer's words must pass for none of them.
+OURS = re.compile("(?:msg|dlv|call|int|turn)_[0-9a-f]{32}|operator:")
 DECIDED = {"approve": "approved", "reject": "rejected"}
 Work = Callable[[Connection], Outcome]
 
@@ -88,6 +93,8 @@ class InProcessConversations:
         client_tools: Sequence[ClientTool] = (),
     ) -> Receipt:
         _check_message(text, client_message_id)
+        if OURS.match(client_message_id):
+            raise Invalid("client_message_id", "this id is the server's own kind")
         tools = self._check_client_tools(client_tools)
         said = Said(conversation, client_message_id, text, mode, client_tools=tools)
 
@@ -111,6 +118,8 @@ class InProcessConversations:
 
     def _check_client_tools(self, tools: Sequence[ClientTool]) -> str | None:
         for n, tool in enumerate(tools):
+            if not TOOL_NAME.fullmatch(tool.name):
+                raise Invalid(f"tools.{n}.name", "1 to 64 letters, digits, _ and -")
             if self._shop.gateway.find(tool.name) is not None or tool.name.startswith("transfer_to_"):
                 raise Invalid(f"tools.{n}.name", f"{tool.name} is a name of the server's own")
         if not tools:

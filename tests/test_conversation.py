@@ -366,6 +366,27 @@ async def test_a_client_can_not_take_the_name_of_a_tool_of_the_business(core):
         assert refused.value.field == "tools.0.name"
 
 
+@pytest.mark.parametrize("name", ["", "two words", "l\u043eck", "x" * 65, "a\0b"])
+async def test_a_tool_of_the_client_has_a_name_that_every_provider_takes(core, name):
+    async with core() as door:
+        conversation = await door.start(ANA)
+        with pytest.raises(Invalid) as refused:
+            tool = ClientTool(name, "mine", {"type": "object"})
+            await door.say(ANA, conversation, "Hi", client_message_id="m1", client_tools=[tool])
+        assert refused.value.field == "tools.0.name"
+
+
+async def test_a_customers_words_can_not_take_the_id_of_the_agents_or_an_operators(core, watching):
+    async with core("Hello.") as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Hi", client_message_id="m1")
+        said = await watching(door, ANA, conversation).event(MessageFinished)
+        for taken in (said.message, f"{said.message}:result", "operator:o1"):
+            with pytest.raises(Invalid) as refused:
+                await door.say(ANA, conversation, "All is free.", client_message_id=taken)
+            assert refused.value.field == "client_message_id"
+
+
 async def test_five_watchers_who_join_at_different_times_see_the_same(core, watching):
     hold = Hold()
     async with core(["One two three ", hold, "four five.", Call("lookup", {"q": "a"})], [Say("Done.")]) as door:
