@@ -45,7 +45,8 @@ def ask(
     connection: Connection, lease: Lease, questions: Sequence[Question], before: Sequence[Event], *, expires_at: int
 ) -> Outcome:
     """Store what waits, and pause the turn."""
-    row = turn_rows.load(connection, CORE, lease.conversation)
+    # Locked: whom the question is for must not change between the look and the writing.
+    row = turn_rows.load(connection, CORE, lease.conversation, lock=True)
     events: list[Event] = list(before)
     opened: list[str] = []
     for question in questions:

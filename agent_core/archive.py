@@ -9,9 +9,10 @@ from sqlalchemy.engine import Connection
 
 from agent_core import ids, log, turn_rows
 from agent_core import snapshot as snapshots
-from agent_core.door import Principal, Summary
+from agent_core.door import EVERY_SITE, Principal, Summary
 from agent_core.events import (
     ConversationStarted,
+    CustomerIdentified,
     Event,
     FloorChanged,
     InterruptDecided,
@@ -30,10 +31,20 @@ def newest(connection: Connection, who: Principal, limit: int) -> list[Summary]:
     query = sa.select(conversations).order_by(conversations.c.updated_at.desc()).limit(limit)
     if who.role in ("visitor", "customer"):
         query = query.where(conversations.c.owner == who.subject)
-    if who.role in ("visitor", "customer", "operator"):
+    if who.role in ("visitor", "customer", "operator") and who.site != EVERY_SITE:
         query = query.where(conversations.c.site == who.site)
     return [
-        Summary(row.id, row.title, row.owner, row.site, row.created_at, row.updated_at, row.head, row.floor or "agent")
+        Summary(
+            row.id,
+            row.title,
+            row.owner,
+            row.site,
+            row.created_at,
+            row.updated_at,
+            row.head,
+            row.floor or "agent",
+            row.customer,
+        )
         for row in connection.execute(query)
     ]
 
@@ -70,6 +81,7 @@ def fork(connection: Connection, who: Principal, conversation: str, at: int | No
         "agent": snapshot["agent"],
         "model": row.model,
         "language": row.language,
+        "customer": row.customer,
         "created_at": log.now_ms(),
         "updated_at": log.now_ms(),
     }
@@ -109,3 +121,35 @@ def _keep_times(connection: Connection, copy: str, past: list[Logged]) -> None:
 def erase(connection: Connection, who: Principal, conversation: str) -> None:
     turn_rows.load(connection, who, conversation, lock=True)
     connection.execute(sa.delete(conversations).where(conversations.c.id == conversation))
+
+
+def hand_over(connection: Connection, visitor: Principal, customer: Principal) -> dict[str, list[Logged]]:
+    """The visitor's conversations, and the questions that are open in them, become the customer's: what was logged where.
+
+    Where both use one name for a thread, the customer's own keeps it.
+    """
+    theirs = (conversations.c.owner == visitor.subject, conversations.c.site == visitor.site)
+    query = sa.select(conversations.c.id, conversations.c.thread).where(*theirs).order_by(conversations.c.id)
+    rows = connection.execute(query.with_for_update()).all()
+    taken = set(
+        connection.execute(
+            sa.select(conversations.c.thread).where(
+                conversations.c.owner == customer.subject, conversations.c.thread.is_not(None)
+            )
+        ).scalars()
+    )
+    out = {}
+    for row in rows:
+        values = {
+            "owner": customer.subject,
+            "customer": customer.name,
+            "thread": None if row.thread in taken else row.thread,
+        }
+        connection.execute(sa.update(conversations).where(conversations.c.id == row.id).values(**values))
+        connection.execute(
+            sa.update(interrupts)
+            .where(interrupts.c.conversation == row.id, interrupts.c.subject == visitor.subject)
+            .values(subject=customer.subject)
+        )
+        out[str(row.id)] = log.append(connection, row.id, [CustomerIdentified(customer.name)])
+    return out

@@ -13,19 +13,24 @@ from sqlalchemy.engine import Connection
 
 from agent_core import approvals, archive, deliverable_rows, floor, ids, language, log, turn_rows
 from agent_core.analyst import Analyst
-from agent_core.door import ClientTool, Decision, Desk, Principal, Receipt, Start, Summary, ToolCard
+from agent_core.door import ClientTool, Decision, Desk, Principal, Receipt, Reception, Start, Summary, ToolCard
 from agent_core.errors import Conflict, Invalid, NotFound
 from agent_core.events import (
     ConversationStarted,
     Cursor,
+    CustomerIdentified,
+    Event,
     FeedbackGiven,
     Logged,
     MessageFinished,
     MessageHeard,
+    Reset,
     SettingChanged,
     Watched,
 )
 from agent_core.feed import Draft, Watcher
+from agent_core.site import Site
+from agent_core.sites import Sites
 from agent_core.snapshot import Snapshot, empty, fold
 from agent_core.tables import conversations
 from agent_core.text import wellformed
@@ -44,10 +49,11 @@ Work = Callable[[Connection], Outcome]
 
 
 class InProcessConversations:
-    """Implements `agent_core.door.Conversations`."""
+    """Implements `agent_core.door.Conversations`, and `Premises`."""
 
     def __init__(self, shop: Workshop) -> None:
         self._shop, self._db, self._feeds = shop, shop.database, shop.feeds
+        self._sites = Sites(shop.database)
         self.turns = Turns(shop, self._after_turn)
         self._analyst = Analyst(shop) if shop.team.analyst else None
 
@@ -144,7 +150,17 @@ class InProcessConversations:
             if cursor.seq > row.head or (cursor.offset and cursor.seq == row.head and row.active is None):
                 yield await watcher.reset()
             async for item in watcher.watch():
+                if _may_change_hands(item) and not await self._still(who, conversation):
+                    return
                 yield item
+
+    async def _still(self, who: Principal, conversation: str) -> bool:
+        """Whether it is theirs, after it may have become somebody else's."""
+        try:
+            await self._db.read(lambda c: turn_rows.load(c, who, conversation))
+        except NotFound:
+            return False
+        return True
 
     async def _draft(self, conversation: str, seq: int) -> Draft | None:
         """Of a turn that another process runs."""
@@ -300,6 +316,26 @@ class InProcessConversations:
         outcome = await self._write(conversation, lambda c: floor.reply(c, who, said, self._shop.owner))
         return _receipt(outcome)
 
+    # ---- sites and their customers
+
+    def reception(self) -> Reception:
+        team = self._shop.team
+        return Reception(team.label, team.language.allowed, self._shop.models.demo)
+
+    async def site(self, key: str) -> Site | None:
+        return await self._sites.find(key)
+
+    async def hand_over(self, visitor: Principal, customer: Principal) -> int:
+        if visitor.role != "visitor" or customer.role != "customer" or visitor.site != customer.site:
+            raise NotFound(visitor.subject)
+
+        handed = await self._db.write(lambda c: archive.hand_over(c, visitor, customer), self._publish)
+        return len(handed)
+
+    def _publish(self, logged: Mapping[str, Sequence[Logged]]) -> None:
+        for conversation, events in logged.items():
+            self._feeds.publish(conversation, events)
+
     # ---- developers and owners
 
     async def fork(self, who: Principal, conversation: str, at: int | None = None) -> str:
@@ -369,13 +405,20 @@ def _start(connection: Connection, who: Principal, start: Start, team: str, agen
             "team": team,
             "agent": agent,
             "language": start.language or fixed,
+            "customer": who.name if who.role == "customer" else None,
             "created_at": now,
             "updated_at": now,
         },
     )
-    started = ConversationStarted(who.site, team, agent, start.mode, start.language or fixed)
-    log.append(connection, id_, [started])
+    events: list[Event] = [ConversationStarted(who.site, team, agent, start.mode, start.language or fixed)]
+    if who.role == "customer":
+        events.append(CustomerIdentified(who.name))
+    log.append(connection, id_, events)
     return id_
+
+
+def _may_change_hands(item: Watched) -> bool:
+    return isinstance(item, Reset) or (isinstance(item, Logged) and isinstance(item.event, CustomerIdentified))
 
 
 def _check_message(text: str, key: str) -> None:

@@ -7,8 +7,10 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import yaml
 from agents import set_tracing_disabled
 
+from agent_core import sites
 from agent_core.conversations import InProcessConversations
 from agent_core.database import open_database
 from agent_core.deliverables import DELIVERABLES
@@ -16,7 +18,8 @@ from agent_core.errors import SetupError
 from agent_core.feed import Feeds
 from agent_core.gateway import Gateway
 from agent_core.models import Models, models_for
-from agent_core.settings import Settings
+from agent_core.settings import DEMO_TEAM, Settings
+from agent_core.site import Site, read_site
 from agent_core.team import Server, Team, read_team
 from agent_core.tool_servers import ServerConfig, ToolServers
 from agent_core.turn import Workshop
@@ -24,6 +27,7 @@ from agent_core.turn_rows import Owner
 
 #: Turns that run when the process is told to stop get so many seconds to finish; the others are resumed by the next.
 GRACE_SECONDS = 10.0
+DEMO_SITE = DEMO_TEAM.with_name("site.yaml")
 
 
 @asynccontextmanager
@@ -47,6 +51,9 @@ async def open_core(
     shop = Workshop(settings, database, feeds, gateway, servers, DELIVERABLES, models, team, owner)
     door = InProcessConversations(shop)
     try:
+        if settings.environment == "development":
+            site = first_site(settings, team.label)
+            await database.write(lambda c: sites.seed(c, site))
         await servers.start()
         await database.listen(door.turns.wake, door.turns.wake_all)
         await door.turns.recover(everything=settings.sqlite)
@@ -58,6 +65,13 @@ async def open_core(
         await servers.aclose()
         await models.aclose()
         await database.aclose()
+
+
+def first_site(settings: Settings, label: str) -> Site:
+    """What a developer finds: the demo business's, or one that is called by the own team's name."""
+    if settings.team_file == DEMO_TEAM:
+        return read_site(yaml.safe_load(DEMO_SITE.read_text(encoding="utf-8")))
+    return Site(key="demo", name=label[:80])
 
 
 def _config(server: Server) -> ServerConfig:

@@ -15,18 +15,24 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from agent_core.events import Cursor, Logged, Watched
+from agent_core.site import Site
 
 Role = Literal["visitor", "customer", "operator", "service", "developer"]
+#: The site of operators who look after all of them.
+EVERY_SITE = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. Visitors and customers see what they own; operators their site; service and developer all of it."""
+    """Who asks. Visitors and customers see what they own; operators their site, or every one (`EVERY_SITE`); service and
+    developer all of it. `name` and `language` are what the business's server said of a customer.
+    """
 
     role: Role
     subject: str
     site: str = "default"
     name: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ class Summary:
     updated_at: int
     seq: int
     floor: str
+    customer: str | None = None  # the name of who has signed in
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,8 @@ class Conversations(Protocol):
         """
 
     def watch(self, who: Principal, conversation: str, after: Cursor | None = None) -> AsyncIterator[Watched]:
-        """The past after the cursor, then what happens, without end. A cursor that can't be served yields a Reset."""
+        """The past after the cursor, then what happens, until it is somebody else's. A cursor that can't be served yields
+        a Reset."""
 
     async def stop(self, who: Principal, conversation: str, turn: str | None = None) -> bool:
         """End the active turn (the given one only, if given); what was said is kept. False: nothing was running."""
@@ -199,3 +207,24 @@ class Conversations(Protocol):
         """Every row of it is gone, and the pages it stood on are overwritten."""
 
     async def desk(self, who: Principal) -> Desk: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What a page shows before there is a conversation."""
+
+    team: str
+    languages: tuple[str, ...]
+    demo: bool
+
+
+class Premises(Conversations, Protocol):
+    """What a server for websites needs beside conversations; only a core in the same process has it."""
+
+    def reception(self) -> Reception: ...
+
+    async def site(self, key: str) -> Site | None:
+        """The site of this key; cheap enough for every request, and true within two seconds."""
+
+    async def hand_over(self, visitor: Principal, customer: Principal) -> int:
+        """What the visitor began is the customer's from now on; the visitor reads it no more. How many there were."""

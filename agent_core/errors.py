@@ -5,7 +5,9 @@
     │   ├── NotFound          absent, or not yours: the two look alike
     │   ├── Conflict          it was right once; look again and decide anew
     │   ├── Invalid           a field is wrong; `field` names it
+    │   ├── Refused           who asks is known too little, or asks from the wrong place
     │   └── Overloaded        come back after `retry_after` seconds
+    │       └── TooMany       this one asks too often; the others may go on
     ├── ModelError            the model's provider; the turn ends, its words so far are kept
     │   ├── ModelUnavailable  down, refusing, or too busy, after all retries
     │   ├── ModelMisconfigured the key, the address or the model's name; the owner acts
@@ -68,6 +70,21 @@ class Overloaded(CallerError):
     def __init__(self, message: str = "", *, retry_after: float = 2.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooMany(Overloaded):
+    code, status = "too_many", 429
+    aloud = "That was a lot at once. Please wait a moment and try again."
+
+
+class Refused(CallerError):
+    """`code` says what for."""
+
+    status = 403
+
+    def __init__(self, code: str, aloud: str, *, status: int = 403, field: str | None = None) -> None:
+        super().__init__(code, aloud=aloud)
+        self.code, self.status, self.field = code, status, field
 
 
 class ModelError(ParleyError):

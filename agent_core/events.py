@@ -28,6 +28,14 @@ class ConversationStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerIdentified:
+    """The conversation belongs to a customer whom the business's server vouches for; `name` is what that server said."""
+
+    type: ClassVar[str] = "customer.identified"
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageAdded:
     """A person wrote: the customer (`user`) or an operator (`operator`)."""
 
@@ -261,6 +269,7 @@ class SettingChanged:
 
 Event = (
     ConversationStarted
+    | CustomerIdentified
     | MessageAdded
     | TurnStarted
     | TurnResumed
@@ -299,7 +308,7 @@ class Logged:
         return Cursor(self.seq)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for each delta and reader, and freezing takes four times as long
 class TextDelta:
     """More of the draft: `text` begins at code point `offset` of message `message`, after event `seq`."""
 

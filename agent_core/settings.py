@@ -5,6 +5,7 @@ A wrong setting is a SetupError that names it, before anything starts.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,6 +44,7 @@ class Settings(BaseSettings):
     operator_token: SecretStr | None = None
     service_token: SecretStr | None = None
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
     environment: Literal["development", "production"] = "development"
 
     # limits
@@ -53,11 +55,24 @@ class Settings(BaseSettings):
     history_items: int = Field(60, ge=4)
     max_steps: int = Field(20, ge=1)
     approval_seconds: float = Field(900, gt=0, le=900)
+    new_visitors_per_hour: int = Field(120, ge=1)  # of an address
+    conversations_per_hour: int = Field(30, ge=1)  # of a visitor
+    messages_per_minute: int = Field(30, ge=1)  # of a visitor
+    visitor_streams: int = Field(8, ge=1)
+    address_streams: int = Field(200, ge=1)
 
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(v.strip().rstrip("/") for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        names = tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+        for name in names:
+            ip_network(name)  # raises ValueError
+        return names
 
     @field_validator("database_url")
     @classmethod

@@ -1,7 +1,7 @@
 """The conversation as it stands: a pure fold of its events.
 
 Shape (all JSON):
-    conversation, version (cursor), site, team, agent, mode, model, language, forked_from
+    conversation, version (cursor), site, team, agent, mode, model, language, customer, forked_from
     items     what a screen shows, in order, each with `kind`:
                 message      id, role user|operator|agent, text, status, turn, at, agent?, author?, mode?, client_message_id?,
                              heard?, rating?
@@ -45,6 +45,7 @@ def empty(conversation: str) -> Snapshot:
         "mode": "text",
         "model": None,
         "language": None,
+        "customer": None,
         "forked_from": None,
         "items": [],
         "draft": None,
@@ -90,6 +91,8 @@ def _apply(s: Snapshot, logged: e.Logged) -> None:
         case e.ConversationStarted():
             s.update(site=event.site, team=event.team, agent=event.agent, mode=event.mode)
             s.update(language=event.language, forked_from=event.forked_from)
+        case e.CustomerIdentified():
+            s["customer"] = event.name
         case e.MessageAdded():
             _add(s, "message", at, id=event.message, role=event.role, text=event.text, status="complete")
             _also(s, turn=event.turn, author=event.author, mode=None if event.mode == "text" else event.mode)

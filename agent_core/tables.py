@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 metadata = MetaData()
 
@@ -30,6 +43,7 @@ conversations = Table(
     Column("language", String(12)),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("customer", String(80)),  # the name of who has signed in at the business's page
     Index("conversations_thread", "owner", "thread", unique=True),
     Index("conversations_recent", "owner", "updated_at"),
 )
@@ -147,4 +161,22 @@ deliverables = Table(
     Column("acknowledged_at", BigInteger),
     Column("expires_at", BigInteger),
     Index("deliverables_subject", "conversation", "kind", "subject"),
+)
+
+#: Where the widget may be shown, and how it looks there. No secret: see site.py.
+sites = Table(
+    "sites",
+    metadata,
+    Column("key", String(40), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("origins", Text, nullable=False),
+    Column("identity_required", Boolean, nullable=False),
+    Column("team", String(80)),
+    Column("language", String(12), nullable=False),
+    Column("theme", Text, nullable=False),
+    Column("greeting", Text, nullable=False),
+    Column("starters", Text, nullable=False),
+    Column("rotation", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
 )

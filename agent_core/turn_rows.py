@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from agent_core import ids, log
-from agent_core.door import Principal
+from agent_core.door import EVERY_SITE, Principal
 from agent_core.errors import Conflict, Fenced, Invalid, NotFound, Overloaded
 from agent_core.events import (
     AgentChanged,
@@ -138,7 +138,7 @@ def _may_see(who: Principal, row: Row[Any]) -> bool:
         case "visitor" | "customer":
             return bool(row.owner == who.subject and row.site == who.site)
         case "operator":
-            return bool(row.site == who.site)
+            return who.site in (row.site, EVERY_SITE)
         case "service" | "developer":
             return True
     return False

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from ag_ui.core import ResumeEntry, RunAgentInput, TextPart, Tool, ToolMessage, UserMessage
+from ag_ui.core import Context, Message, ResumeEntry, RunAgentInput, TextPart, Tool, ToolMessage, UserMessage
+from pydantic import Field
 
 from agent_core.door import ClientTool
 from agent_core.errors import Invalid
@@ -20,6 +21,17 @@ from agent_core.errors import Invalid
 SILENT = ("activity", "reasoning")
 ANYTHING: dict[str, Any] = {"type": "object", "properties": {}}
 TOOLS_BYTES = 32 * 1024
+#: To look at one message takes some 20 us, with the loop standing still.
+MESSAGES, VERDICTS, TOOLS, CONTEXTS = 2_000, 100, 64, 100
+
+
+class Run(RunAgentInput):
+    """No more of each than a long conversation has; what is beyond is not even looked at."""
+
+    messages: Annotated[list[Message], Field(max_length=MESSAGES)]
+    tools: Annotated[list[Tool], Field(max_length=TOOLS)] | None = None
+    context: Annotated[list[Context], Field(max_length=CONTEXTS)] | None = None
+    resume: Annotated[list[ResumeEntry], Field(max_length=VERDICTS)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,35 +5,37 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Annotated, Any
 
-from ag_ui.core import RunAgentInput
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 
-from agent_core.door import Desk, Principal
-from agent_core.errors import NotFound
+from agent_core.door import Desk, Principal, Start
+from agent_core.errors import Invalid, NotFound
 from app import agui_runs
 from app.agui import PROTOCOL
-from app.guards import CurrentVisitor, Place, conversation_id
+from app.agui_input import Run
+from app.guards import Client, CurrentVisitor, KnownFirst, Place, conversation_id
 from app.house import House, TheHouse
 from app.problems import BODY, responses
 from app.shapes import Stopped
+from app.starting import begin
 
 VERSION = version("parley")
 #: Who asks what there is, before anybody has a token.
 ANYBODY = Principal("service", "info")
 DEFAULT = "default"
+THREAD_LENGTH = 200
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "AG-UI events", "content": {"text/event-stream": {}}},
     **BODY,
-    **responses(404, 503),
+    **responses(401, 404, 429, 503),
 }
 AgentName = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
 
-router = APIRouter(prefix="/agui", tags=["ag-ui"])
-copilotkit = APIRouter(prefix="/copilotkit", tags=["copilotkit"])
+router = APIRouter(prefix="/agui", tags=["ag-ui"], route_class=KnownFirst)
+copilotkit = APIRouter(prefix="/copilotkit", tags=["copilotkit"], route_class=KnownFirst)
 
 
 class StopRun(BaseModel):
@@ -50,18 +52,18 @@ class CopilotStop(BaseModel):
 
 
 @router.post("/run", responses=STREAM, response_class=EventSourceResponse)
-async def run(house: TheHouse, who: CurrentVisitor, body: RunAgentInput) -> Response:
+async def run(house: TheHouse, who: CurrentVisitor, address: Client, body: Run) -> Response:
     """One run. `threadId` is your name for the conversation, or its id. Of `messages` only what is new is taken."""
-    return await _run(house, who, body, None)
+    return await _run(house, who, address, body, None)
 
 
 @router.post("/connect", responses=STREAM, response_class=EventSourceResponse)
-async def connect(house: TheHouse, who: CurrentVisitor, body: RunAgentInput) -> Response:
+async def connect(house: TheHouse, who: CurrentVisitor, address: Client, body: Run) -> Response:
     """The conversation so far, and the run that is under way, to its end. What waits for an answer is offered again."""
-    return await agui_runs.join(house, await _place(house, who, body.thread_id, None), body)
+    return await agui_runs.join(house, await _place(house, who, body.thread_id, None), address, body)
 
 
-@router.post("/stop", responses=BODY | responses(404))
+@router.post("/stop", responses=BODY | responses(401, 404, 429))
 async def stop(house: TheHouse, who: CurrentVisitor, body: StopRun) -> Stopped:
     return Stopped(stopped=await agui_runs.stop(house, await _place(house, who, body.thread_id, None), body.run_id))
 
@@ -88,16 +90,20 @@ async def copilotkit_info(house: TheHouse) -> dict[str, Any]:
 
 
 @copilotkit.post("/agent/{agent}/run", responses=STREAM, response_class=EventSourceResponse)
-async def copilotkit_run(house: TheHouse, who: CurrentVisitor, agent: AgentName, body: RunAgentInput) -> Response:
-    return await _run(house, who, body, agent)
+async def copilotkit_run(
+    house: TheHouse, who: CurrentVisitor, address: Client, agent: AgentName, body: Run
+) -> Response:
+    return await _run(house, who, address, body, agent)
 
 
 @copilotkit.post("/agent/{agent}/connect", responses=STREAM, response_class=EventSourceResponse)
-async def copilotkit_connect(house: TheHouse, who: CurrentVisitor, agent: AgentName, body: RunAgentInput) -> Response:
-    return await agui_runs.join(house, await _place(house, who, body.thread_id, agent), body)
+async def copilotkit_connect(
+    house: TheHouse, who: CurrentVisitor, address: Client, agent: AgentName, body: Run
+) -> Response:
+    return await agui_runs.join(house, await _place(house, who, body.thread_id, agent), address, body)
 
 
-@copilotkit.post("/agent/{agent}/stop/{thread}", responses=BODY | responses(404))
+@copilotkit.post("/agent/{agent}/stop/{thread}", responses=BODY | responses(401, 404, 429))
 async def copilotkit_stop(
     house: TheHouse, who: CurrentVisitor, agent: AgentName, thread: str, body: CopilotStop | None = None
 ) -> Stopped:
@@ -108,24 +114,29 @@ async def copilotkit_stop(
 # ---- shared
 
 
-async def _run(house: House, who: Principal, body: RunAgentInput, agent: str | None) -> Response:
+async def _run(house: House, who: Principal, address: str | None, body: Run, agent: str | None) -> Response:
     place = await _place(house, who, body.thread_id, agent)
     try:
-        return await agui_runs.run(house, place, body)
+        return await agui_runs.run(house, place, address, body)
     except NotFound:
         # A thread this process remembers may have been erased meanwhile: the name is free for a new one.
         if body.thread_id == place.id:
             raise
         house.threads.forget(who, body.thread_id)
-        return await agui_runs.run(house, await _place(house, who, body.thread_id, agent), body)
+        return await agui_runs.run(house, await _place(house, who, body.thread_id, agent), address, body)
 
 
 async def _place(house: House, who: Principal, thread: str, agent: str | None) -> Place:
+    """One that calls itself conv_... must be there already; another is made when it is new."""
     start = agent if agent != DEFAULT else None
     if start is not None and start not in (await house.door.desk(ANYBODY)).agents:
         raise NotFound(start)
-    conversation = await house.threads.conversation(house.door, who, thread, start)
-    return Place(who, conversation_id(conversation))
+    if thread.startswith("conv_"):
+        return Place(who, conversation_id(thread))
+    if not 0 < len(thread) <= THREAD_LENGTH or not thread.isprintable():
+        raise Invalid("threadId", f"1 to {THREAD_LENGTH} printable characters")
+    known = house.threads.known(who, thread)
+    return Place(who, known or await begin(house, who, Start(thread=thread, agent=start)))
 
 
 def _agents(desk: Desk) -> dict[str, Any]:

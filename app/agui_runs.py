@@ -46,16 +46,17 @@ class Uncovered(Conflict):
     aloud = "Everything that waits for an answer has to be answered at once."
 
 
-async def run(house: House, place: Place, request: RunAgentInput) -> Response:
+async def run(house: House, place: Place, address: str | None, request: RunAgentInput) -> Response:
     """Raises NotFound, Invalid, Overloaded; what was settled otherwise ends the run with RUN_ERROR."""
-    house.admit_stream()
+    house.admit_stream(place.who, address)
     news = agui_input.read(request)
+    house.limits.say(place.who, len(news.words))
     try:
         told = await tell(house.door, place, news)
     except Conflict as conflict:
         return _refusal(request, place, conflict)
     if told.cursor is None or told.replayed:
-        return await join(house, place, request)
+        return await join(house, place, address, request)
     if told.turn is not None:
         house.threads.remember_run(place.id, request.run_id, told.turn)
     encoder = _encoder(request, place, turn=told.turn, known=frozenset(told.known))
@@ -64,9 +65,9 @@ async def run(house: House, place: Place, request: RunAgentInput) -> Response:
     return _streamed(house, place, encoder, told.cursor, encoder.start)
 
 
-async def join(house: House, place: Place, request: RunAgentInput) -> Response:
+async def join(house: House, place: Place, address: str | None, request: RunAgentInput) -> Response:
     """The conversation as it stands, then the turn that is running, to its end. Raises NotFound."""
-    house.admit_stream()
+    house.admit_stream(place.who, address)
     snapshot = await house.door.snapshot(place.who, place.id)
     active = snapshot["turn"]
     running = active is not None and active["status"] == "running"
@@ -177,7 +178,7 @@ def _streamed(
     house: House, place: Place, encoder: Encoder, after: Cursor, opening: Callable[[], bytes]
 ) -> FeedResponse:
     stream = Stream(house.door.watch(place.who, place.id, after), encoder.farewell)
-    return FeedResponse(house, stream, _frames(house.door, place, encoder, stream, opening()))
+    return FeedResponse(house, place.who, stream, _frames(house.door, place, encoder, stream, opening()))
 
 
 async def _frames(door: Conversations, place: Place, encoder: Encoder, stream: Stream, opening: bytes) -> Frames:

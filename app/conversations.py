@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from agent_core.door import ClientTool, Principal, Start
 from app import native
-from app.guards import Bearer, CurrentConversation, CurrentVisitor, Id, ServicesConversation
+from app.guards import Bearer, Client, CurrentConversation, CurrentVisitor, Id, ServicesConversation, welcome
 from app.house import House, TheDoor, TheHouse
 from app.problems import BODY, MINE, responses
 from app.shapes import (
@@ -33,24 +33,31 @@ from app.shapes import (
     Stopped,
     StopRequest,
 )
+from app.starting import begin
 
 router = APIRouter(prefix="/conversations", tags=["conversations"])
 
 CHANGE = BODY | MINE
 DECIDE = CHANGE | responses(409)
+SAY = CHANGE | responses(429, 503)
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
-def _somebody(house: House, who: Principal | None) -> tuple[Principal, str | None]:
+async def _somebody(house: House, who: Principal | None, address: str | None) -> tuple[Principal, str | None]:
     """Who is known already, or a new visitor with a token."""
-    return (who, None) if who is not None else house.tokens.visitor()
+    if who is not None:
+        return who, None
+    who, token = house.tokens.visitor()
+    await welcome(house, who)
+    house.limits.new_visitor(address)
+    return who, token
 
 
-@router.post("", status_code=201, responses=CHANGE)
-async def start(house: TheHouse, who: Bearer, body: StartRequest) -> Started:
+@router.post("", status_code=201, responses=SAY)
+async def start(house: TheHouse, who: Bearer, address: Client, body: StartRequest) -> Started:
     """A new conversation. Without a token you become a visitor, and the answer has the token to come back with."""
-    who, token = _somebody(house, who)
-    conversation = await house.door.start(who, Start(body.team, body.agent, body.language, body.thread))
+    who, token = await _somebody(house, who, address)
+    conversation = await begin(house, who, Start(body.team, body.agent, body.language, body.thread))
     return Started(conversation=conversation, token=token)
 
 
@@ -86,11 +93,12 @@ async def history(
     return EventList(events=[native.to_dict(item) for item in logged])
 
 
-@router.post("/{conversation}/messages", status_code=202, responses=CHANGE | responses(503))
-async def say(door: TheDoor, place: CurrentConversation, body: SayRequest) -> Accepted:
+@router.post("/{conversation}/messages", status_code=202, responses=SAY)
+async def say(house: TheHouse, place: CurrentConversation, body: SayRequest) -> Accepted:
     """It is stored when this returns; the answer comes over `/events`. Sent again with the same id, nothing happens twice."""
+    house.limits.say(place.who)
     tools = [ClientTool(tool.name, tool.description, tool.parameters) for tool in body.tools]
-    receipt = await door.say(
+    receipt = await house.door.say(
         place.who, place.id, body.text, client_message_id=body.client_message_id, mode=body.mode, client_tools=tools
     )
     return Accepted.of(receipt)
@@ -130,9 +138,10 @@ async def decide_deliverable(
     return Decided.of(decision)
 
 
-@router.post("/{conversation}/feedback", status_code=204, responses=CHANGE)
-async def feedback(door: TheDoor, place: CurrentConversation, body: FeedbackRequest) -> None:
-    await door.feedback(place.who, place.id, body.message, body.rating, body.comment)
+@router.post("/{conversation}/feedback", status_code=204, responses=SAY)
+async def feedback(house: TheHouse, place: CurrentConversation, body: FeedbackRequest) -> None:
+    house.limits.say(place.who)
+    await house.door.feedback(place.who, place.id, body.message, body.rating, body.comment)
 
 
 @router.get("/{conversation}/export", responses=MINE)
@@ -148,10 +157,11 @@ async def erase(door: TheDoor, place: CurrentConversation) -> None:
     await door.erase(place.who, place.id)
 
 
-@router.post("/{conversation}/fork", status_code=201, responses=CHANGE)
-async def fork(door: TheDoor, place: CurrentConversation, body: ForkRequest) -> Started:
+@router.post("/{conversation}/fork", status_code=201, responses=SAY)
+async def fork(house: TheHouse, place: CurrentConversation, body: ForkRequest) -> Started:
     """A copy through `at`, which is yours."""
-    return Started(conversation=await door.fork(place.who, place.id, body.at))
+    house.limits.start(place.who)
+    return Started(conversation=await house.door.fork(place.who, place.id, body.at))
 
 
 @router.post("/{conversation}/heard", status_code=204, responses=CHANGE)

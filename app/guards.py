@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Header, Path
+from fastapi import Depends, Header, Path, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from agent_core.door import Principal
-from agent_core.errors import NotFound
-from app.house import TheHouse
+from agent_core.door import EVERY_SITE, Principal
+from agent_core.errors import NotFound, Refused
+from agent_core.site import KEY
+from app.house import House, TheHouse
 
 _bearer = HTTPBearer(auto_error=False, description="The token that POST /conversations gave, or an operator's")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 CONVERSATION = re.compile("conv_[0-9a-f]{32}")
 #: Ids of calls come from the model's provider, the others are ours.
 Id = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+SiteKey = Annotated[str, Path(min_length=1, max_length=40, pattern=f"^{KEY.pattern}$")]
+#: Visitors of no site in particular, who come by the API. There may be a row of this name, to close that way.
+NO_SITE = "default"
+
+
+async def _client(request: Request) -> str | None:
+    """The address that asks: the peer's, or what a proxy of ours says of it (PARLEY_TRUSTED_PROXIES)."""
+    return request.client.host if request.client is not None else None
+
+
+Client = Annotated[str | None, Depends(_client)]
+
+
+async def welcome(house: House, who: Principal) -> None:
+    """Raises NotFound when the site is gone, Refused when it takes nobody but those whom the business vouches for."""
+    if who.role not in ("visitor", "customer"):
+        return
+    site = await house.door.site(who.site)
+    if site is None and who.site != NO_SITE:
+        raise NotFound(who.site)
+    if site is not None and site.identity_required and who.role == "visitor":
+        raise Refused("identity_required", "Please sign in first.", status=401)
 
 
 async def _bearer_of(house: TheHouse, credentials: Credentials) -> Principal | None:
@@ -27,10 +52,26 @@ async def _bearer_of(house: TheHouse, credentials: Credentials) -> Principal | N
     who = house.tokens.who(credentials.credentials)
     if who is None:
         raise NotFound("token")
+    await welcome(house, who)
     return who
 
 
 Bearer = Annotated[Principal | None, Depends(_bearer_of)]
+
+
+class KnownFirst(APIRoute):
+    """Looks at the token before it reads the body, which may be large."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        public = "GET" in (self.methods or ())
+
+        async def handle_known(request: Request) -> Response:
+            if not public:
+                await _somebody(await _bearer_of(request.app.state.house, await _bearer(request)))
+            return await handle(request)
+
+        return handle_known
 
 
 async def _somebody(who: Bearer) -> Principal:
@@ -55,7 +96,7 @@ async def _operator(
     """
     if who is None or who.role not in ("operator", "developer"):
         raise NotFound("token")
-    return Principal("operator", f"operator:{name}" if name else who.subject, who.site, name or who.name)
+    return Principal("operator", f"operator:{name}" if name else who.subject, EVERY_SITE, name or who.name)
 
 
 async def _service(who: Bearer) -> Principal:

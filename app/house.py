@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
-from agent_core.door import Conversations
+from agent_core.door import Premises, Principal
 from agent_core.errors import Overloaded
 from agent_core.settings import Settings
+from app.assets import Assets
+from app.limits import Limits
 from app.threads import Threads
 from app.tokens import Tokens
 
@@ -21,33 +23,62 @@ HEARTBEAT_SECONDS = 10.0
 SEND_SECONDS = 20.0
 
 
+class Leaving(Protocol):
+    def leave(self) -> None:
+        """Say farewell and end."""
+
+
 @dataclass
 class House:
     settings: Settings
     tokens: Tokens
     threads: Threads = field(default_factory=Threads)
-    door_or_none: Conversations | None = None
+    assets: Assets = field(default_factory=Assets)
+    door_or_none: Premises | None = None
     closing: bool = False
-    streams: int = 0
+    open_streams: set[Leaving] = field(default_factory=set)
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     send_seconds: float = SEND_SECONDS
 
+    def __post_init__(self) -> None:
+        self.limits = Limits(self.settings)
+
     @property
-    def door(self) -> Conversations:
+    def development(self) -> bool:
+        return self.settings.environment == "development"
+
+    @property
+    def door(self) -> Premises:
         assert self.door_or_none is not None, "requests come after the core has opened"
         return self.door_or_none
 
-    def admit_stream(self) -> None:
+    def admit_stream(self, who: Principal, address: str | None) -> None:
+        """Raises Overloaded, or TooMany."""
         if self.streams >= self.settings.max_streams:
             raise Overloaded("too many streams are open", retry_after=5)
+        self.limits.admit_stream(who, address)
 
     @contextmanager
-    def streaming(self) -> Iterator[None]:
-        self.streams += 1
-        try:
-            yield
-        finally:
-            self.streams -= 1
+    def streaming(self, who: Principal, address: str | None, stream: Leaving) -> Iterator[None]:
+        """Counts it while it is open. Raises as `admit_stream` does, for those that came at the same time."""
+        with self.limits.streaming(who, address):
+            self.open_streams.add(stream)
+            if self.closing:
+                stream.leave()
+            try:
+                yield
+            finally:
+                self.open_streams.discard(stream)
+
+    @property
+    def streams(self) -> int:
+        return len(self.open_streams)
+
+    def close(self) -> None:
+        """Nobody new; those who watch are seen out."""
+        self.closing = True
+        for stream in list(self.open_streams):
+            stream.leave()
 
 
 async def _house(request: Request) -> House:
@@ -58,8 +89,8 @@ async def _house(request: Request) -> House:
 TheHouse = Annotated[House, Depends(_house)]
 
 
-async def _door(house: TheHouse) -> Conversations:
+async def _door(house: TheHouse) -> Premises:
     return house.door
 
 
-TheDoor = Annotated[Conversations, Depends(_door)]
+TheDoor = Annotated[Premises, Depends(_door)]

@@ -10,9 +10,9 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from agent_core.door import Conversations
+from agent_core.door import Premises
 from agent_core.settings import Settings
-from app import agui_routes, conversations, desk, feed, health, operators, pages, problems
+from app import agui_routes, conversations, desk, feed, health, operators, pages, problems, visitors, widget
 from app.entrance import Entrance
 from app.house import House
 from app.tokens import Tokens
@@ -24,10 +24,10 @@ DESCRIPTION = """One conversation between a customer and a business's agent.
 `POST /conversations` gives a conversation and a token; send the token as `Authorization: Bearer ...`. Post messages,
 watch `/events`. Stock AG-UI clients use `/agui/run`, CopilotKit uses `/copilotkit`."""
 
-OpenDoor = Callable[[], AbstractAsyncContextManager[Conversations]]
+OpenDoor = Callable[[], AbstractAsyncContextManager[Premises]]
 
 
-def create_app(settings: Settings, door: Conversations | OpenDoor) -> FastAPI:
+def create_app(settings: Settings, door: Premises | OpenDoor) -> FastAPI:
     """`door`: an open one, or how to open it when the server starts. Raises SetupError."""
     house = House(settings, Tokens(settings))
     app = FastAPI(
@@ -41,9 +41,10 @@ def create_app(settings: Settings, door: Conversations | OpenDoor) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.house = house
-    for router in (pages.router, health.router, conversations.router, feed.router, operators.router, desk.router):
+    for router in (pages.router, widget.router, health.router, visitors.router, conversations.router, feed.router):
         app.include_router(router)
-    app.include_router(agui_routes.router)
+    for router in (operators.router, desk.router, agui_routes.router):
+        app.include_router(router)
     app.include_router(agui_routes.copilotkit)
     problems.add_handlers(app)
     app.add_middleware(Entrance)
@@ -51,7 +52,7 @@ def create_app(settings: Settings, door: Conversations | OpenDoor) -> FastAPI:
     return app
 
 
-def _lifespan(house: House, door: Conversations | OpenDoor) -> Callable[[FastAPI], Any]:
+def _lifespan(house: House, door: Premises | OpenDoor) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if not callable(door):

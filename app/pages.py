@@ -17,7 +17,7 @@ CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-acti
 READER = Principal("service", "start-page")
 
 router = APIRouter(include_in_schema=False)
-_templates = jinja2.Environment(
+templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
 )
 
@@ -25,7 +25,7 @@ _templates = jinja2.Environment(
 @router.get("/", response_class=HTMLResponse)
 async def start(request: Request, house: TheHouse) -> HTMLResponse:
     desk = await house.door.desk(READER)
-    page = _templates.get_template("start.html").render(
+    page = templates.get_template("start.html").render(
         desk=desk, troubles=_troubles(desk), address=str(request.base_url).rstrip("/")
     )
     return HTMLResponse(page, headers={"Content-Security-Policy": CSP, "Cache-Control": "no-store"})

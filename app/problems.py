@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from agent_core.errors import Invalid, NotFound, Overloaded, ParleyError
+from agent_core.errors import Invalid, NotFound, Overloaded, ParleyError, Refused
 
 logger = logging.getLogger("parley.http")
 
@@ -35,19 +35,23 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For OpenAPI: these statuses carry a Problem."""
     described = {
         400: "The body could not be read",
+        401: "Sign in at the business's page first, or again",
+        403: "Not from there",
         404: "Absent, or not yours",
+        408: "The body did not arrive in time",
         409: "It was settled otherwise; look again",
         413: "The body is too large",
         415: "The body is no JSON",
         422: "A field is wrong; the answer names it",
+        429: "Too often; come back after Retry-After seconds",
         503: "Come back after Retry-After seconds",
     }
     return {status: {"model": Problem, "description": described[status]} for status in statuses}
 
 
 #: What every route that takes a body may say, and every route on a conversation.
-BODY = responses(400, 413, 415, 422)
-MINE = responses(404, 422)
+BODY = responses(400, 408, 413, 415, 422)
+MINE = responses(401, 404, 422)
 
 
 def problem(
@@ -58,8 +62,10 @@ def problem(
 
 
 def of(error: ParleyError) -> JSONResponse:
-    field = error.field if isinstance(error, Invalid) else None
+    field = error.field if isinstance(error, Invalid | Refused) else None
     headers = {"Retry-After": str(math.ceil(error.retry_after))} if isinstance(error, Overloaded) else None
+    if error.status == 401:
+        headers = {"WWW-Authenticate": "Bearer"}
     return problem(error.status, error.code, error.aloud, field, headers)
 
 
@@ -99,7 +105,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     headers = error.headers
     if error.status_code == 405 and (allowed := _allowed(request)):
         headers = {"Allow": ", ".join(sorted(allowed))}
-    codes = {400: "bad_request", 405: "method_not_allowed", 413: "too_large"}
+    codes = {400: "bad_request", 408: "too_slow", 405: "method_not_allowed", 413: "too_large"}
     return problem(error.status_code, codes.get(error.status_code, "error"), str(error.detail), None, headers)
 
 

@@ -11,7 +11,7 @@ from types import FrameType
 
 import uvicorn
 
-from agent_core.door import Conversations
+from agent_core.door import Premises
 from agent_core.errors import SetupError
 from agent_core.settings import Settings
 from app.house import House
@@ -25,7 +25,7 @@ UNACKNOWLEDGED_MS = 30_000
 GC_THRESHOLDS = (50_000, 20, 100)
 
 #: From the address it is served at, for those who find the database's lock.
-OpenDoor = Callable[[str], AbstractAsyncContextManager[Conversations]]
+OpenDoor = Callable[[str], AbstractAsyncContextManager[Premises]]
 
 
 class Server(uvicorn.Server):
@@ -44,6 +44,10 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._house.closing = True
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._house.close()
+        await super().shutdown(sockets)
 
 
 def settle_memory() -> None:
@@ -87,6 +91,7 @@ def serve(settings: Settings, door: OpenDoor | None = None) -> None:
             access_log=False,
             server_header=False,
             ws="none",
+            forwarded_allow_ips=list(settings.trusted_proxies),
             h11_max_incomplete_event_size=32 * 1024,
         )
         # A wrong setting is one line for the owner, not the traceback that uvicorn prints of a start that failed.
@@ -102,9 +107,7 @@ def serve(settings: Settings, door: OpenDoor | None = None) -> None:
 
 
 @asynccontextmanager
-async def _noting(
-    opening: AbstractAsyncContextManager[Conversations], refused: list[SetupError]
-) -> AsyncIterator[Conversations]:
+async def _noting(opening: AbstractAsyncContextManager[Premises], refused: list[SetupError]) -> AsyncIterator[Premises]:
     """The door; what kept it shut is noted for who started the server."""
     async with AsyncExitStack() as stack:
         try:

@@ -46,6 +46,13 @@ class StartRequest(Request):
     thread: Name | None = None
 
 
+class VisitorRequest(Request):
+    """`identity`: a JWT by the business's server. `merge`: the token that the same person had as a visitor."""
+
+    identity: Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[\w.-]+$")] | None = None
+    merge: Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[\w.-]+$")] | None = None
+
+
 class ToolRequest(Request):
     """A tool that your client runs itself; its answer goes to `/calls/{call}`."""
 
@@ -125,6 +132,14 @@ class Started(BaseModel):
     token: str | None = None
 
 
+class Arrived(BaseModel):
+    """`expires_at` in milliseconds since the epoch."""
+
+    token: str
+    expires_at: int
+    subject_is: Literal["visitor", "customer"]
+
+
 class Accepted(BaseModel):
     """It is on disk. Watch from `cursor` to see the turn; none follows when a person holds the floor."""
 
@@ -165,6 +180,7 @@ class ConversationLine(BaseModel):
     updated_at: int
     seq: int
     floor: str
+    customer: str | None = None
 
 
 class ConversationList(BaseModel):

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
-from agent_core.door import Conversations, Principal, Start
-from agent_core.errors import Invalid
+from agent_core.door import Principal
 
 SIZE = 10_000
-THREAD_LENGTH = 200
 
 Key = TypeVar("Key")
 
@@ -45,21 +43,11 @@ class Threads:
         self._conversations: Newest[tuple[str, str, str]] = Newest()
         self._runs: Newest[tuple[str, str]] = Newest()
 
-    async def conversation(self, door: Conversations, who: Principal, thread: str, agent: str | None = None) -> str:
-        """The conversation of this thread, made when it is new. One that calls itself conv_... must be there already.
+    def known(self, who: Principal, thread: str) -> str | None:
+        return self._conversations.get((who.site, who.subject, thread))
 
-        Raises Invalid for a name no database would take.
-        """
-        if thread.startswith("conv_"):
-            return thread
-        if not 0 < len(thread) <= THREAD_LENGTH or not thread.isprintable():
-            raise Invalid("threadId", f"1 to {THREAD_LENGTH} printable characters")
-        key = (who.site, who.subject, thread)
-        known = self._conversations.get(key)
-        if known is None:
-            known = await door.start(who, Start(thread=thread, agent=agent))
-            self._conversations.put(key, known)
-        return known
+    def remember(self, who: Principal, thread: str, conversation: str) -> None:
+        self._conversations.put((who.site, who.subject, thread), conversation)
 
     def forget(self, who: Principal, thread: str) -> None:
         self._conversations.drop((who.site, who.subject, thread))

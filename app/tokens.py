@@ -15,24 +15,28 @@ from pathlib import Path
 
 import jwt
 
-from agent_core.door import Principal
+from agent_core.door import EVERY_SITE, Principal
 from agent_core.errors import SetupError
 from agent_core.settings import Settings
 
 AUDIENCE = "parley"
 VISITOR_SECONDS = 30 * 24 * 3600
+#: The business says again who it is, at the latest the next day.
+CUSTOMER_SECONDS = 12 * 3600
 DEVELOPER_SECONDS = 24 * 3600
-SIGNED_ROLES = ("visitor", "developer")
+SIGNED_ROLES = ("visitor", "customer", "developer")
 SECRET_FILE = "parley.secret"
+#: What a business's server said of its customer.
+SAID = ("name", "language")
 
 
 class Tokens:
     def __init__(self, settings: Settings) -> None:
-        self._secret = signing_secret(settings)
+        self.secret = signing_secret(settings)
         self._words = [
             (token.get_secret_value().encode(), principal)
             for token, principal in (
-                (settings.operator_token, Principal("operator", "operator", name="Operator")),
+                (settings.operator_token, Principal("operator", "operator", EVERY_SITE, "Operator")),
                 (settings.service_token, Principal("service", "service")),
             )
             if token is not None
@@ -43,13 +47,16 @@ class Tokens:
         who = Principal("visitor", f"visitor_{secrets.token_hex(16)}", site)
         return who, self.sign(who, VISITOR_SECONDS)
 
+    def customer(self, who: Principal) -> str:
+        return self.sign(who, CUSTOMER_SECONDS)
+
     def developer(self) -> str:
         """For who can read the signing secret, and so is the owner: sees every conversation."""
         return self.sign(Principal("developer", "developer"), DEVELOPER_SECONDS)
 
     def sign(self, who: Principal, seconds: int) -> str:
         now = int(time.time())
-        claims = {
+        claims: dict[str, object] = {
             "aud": AUDIENCE,
             "sub": who.subject,
             "role": who.role,
@@ -57,7 +64,8 @@ class Tokens:
             "iat": now,
             "exp": now + seconds,
         }
-        return jwt.encode(claims, self._secret, algorithm="HS256")
+        claims |= {name: value for name in SAID if (value := getattr(who, name)) is not None}
+        return jwt.encode(claims, self.secret, algorithm="HS256")
 
     def who(self, token: str) -> Principal | None:
         """None for a token that is forged, over, or meant for somebody else."""
@@ -68,13 +76,13 @@ class Tokens:
         try:
             required = ["exp", "aud", "sub", "role", "site"]
             claims = jwt.decode(
-                token, self._secret, algorithms=["HS256"], audience=AUDIENCE, options={"require": required}
+                token, self.secret, algorithms=["HS256"], audience=AUDIENCE, options={"require": required}
             )
         except (jwt.InvalidTokenError, UnicodeError):
             return None
         if claims["role"] not in SIGNED_ROLES:
             return None
-        return Principal(claims["role"], claims["sub"], claims["site"])
+        return Principal(claims["role"], claims["sub"], claims["site"], **{name: claims.get(name) for name in SAID})
 
 
 def signing_secret(settings: Settings) -> str:

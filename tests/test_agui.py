@@ -76,6 +76,7 @@ TAKEN: list[Event] = [
     e.MessageAdded("msg_9", "user", "Hello?", None, client_message_id="mine-5"),
     e.MessageAdded("msg_10", "operator", "Maya here.", None, author="Maya"),
     e.FloorChanged("agent"),
+    e.CustomerIdentified("Ana"),
     e.FeedbackGiven("msg_2", "up"),
     e.SettingChanged("model", "other"),
     e.MessageHeard("msg_4", "Thank"),

@@ -237,6 +237,9 @@ class Tape:
     async def start(self, *_: Any) -> str:
         return "conv_" + "0" * 32
 
+    async def site(self, key: str) -> None:
+        return None
+
     async def say(self, *_: Any, **__: Any) -> Receipt:
         return Receipt("turn_1", "msg_1", Cursor(1))
 

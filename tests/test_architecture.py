@@ -47,6 +47,7 @@ def test_the_vocabulary_is_pinned():
     assert sorted(events.TYPES) == [
         "agent.changed",
         "conversation.started",
+        "customer.identified",
         "deliverable.acknowledged",
         "deliverable.decided",
         "deliverable.shown",

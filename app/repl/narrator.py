@@ -180,6 +180,8 @@ def dollars(microdollars: int | None) -> str:
 
 def _remark(event: Any) -> list[str]:
     match event:
+        case e.CustomerIdentified():
+            return [f"this is now {one_line(event.name or 'a customer')}, as the business says"]
         case e.TurnResumed(reason="restart" | "retry"):
             return [f"the turn goes on after a {event.reason}"]
         case e.MessageHeard():
