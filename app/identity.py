@@ -68,7 +68,7 @@ def _name(claims: dict[str, Any]) -> str | None:
     name = claims.get("name")
     if not isinstance(name, str):
         return None
-    shown = "".join(c for c in name[: 4 * NAME_LENGTH] if c.isprintable())
+    shown = "".join(c for c in name[: 4 * NAME_LENGTH] if c.isprintable() or c.isspace())
     return " ".join(shown.split())[:NAME_LENGTH].strip() or None
 
 

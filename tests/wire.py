@@ -174,7 +174,14 @@ async def serving(settings: Settings, door: Conversations) -> AsyncIterator[Serv
         socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024
     )  # so that a reader who does not read is felt soon
     listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        timeout_graceful_shutdown=5,
+        forwarded_allow_ips=list(settings.trusted_proxies),
+    )
     ready = asyncio.Event()
     server = Server(config, app.state.house, announce=ready.set)
     task = asyncio.create_task(server.serve(sockets=[listening]))

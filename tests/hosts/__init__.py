@@ -1,0 +1,1 @@
+"""What a business's server does to say who its customer is; the README has the same lines."""
