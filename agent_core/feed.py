@@ -204,6 +204,10 @@ class Watcher:
                     await bell.wait()
 
     async def _fresh(self) -> list[Watched]:
+        if self._seq == self._feed.newest and self._elsewhere == self._feed.elsewhere:  # nothing but text can be new
+            self._looked = False
+            delta = await self._more_text()
+            return [delta] if delta is not None else []
         out: list[Watched] = []
         for logged in await self._events():
             out += await self._step(logged)

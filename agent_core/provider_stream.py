@@ -88,6 +88,9 @@ def _parse(data: bytes) -> Any:
 
 
 def _fields(block: bytes) -> tuple[bytes, bytes]:
+    first, _, rest = block.partition(b"\n")
+    if first.startswith(b"event: ") and rest.startswith(b"data: ") and b"\n" not in rest:  # as OpenAI writes them all
+        return first[7:], rest[6:]
     name, data = b"", []
     for line in block.split(b"\n"):
         if line.startswith(b"data:"):

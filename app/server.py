@@ -96,7 +96,7 @@ def serve(settings: Settings, door: OpenDoor | None = None) -> None:
         )
         # A wrong setting is one line for the owner, not the traceback that uvicorn prints of a start that failed.
         logging.getLogger("uvicorn.error").addFilter(lambda _record: not refused)
-        server = Server(config, app.state.house, announce=lambda: print(f"Parley is ready: {where}", flush=True))
+        server = Server(config, app.state.house, announce=lambda: _announce(settings, where))
         try:
             with suppress(KeyboardInterrupt):  # raised again by uvicorn after it has seen everybody out
                 server.run(sockets=[listening])
@@ -104,6 +104,13 @@ def serve(settings: Settings, door: OpenDoor | None = None) -> None:
             if refused:
                 raise refused[0] from None
             raise
+
+
+def _announce(settings: Settings, where: str) -> None:
+    print(f"Parley is ready: {where}", flush=True)
+    if settings.environment == "development":
+        here = where.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//localhost:")
+        print(f"The demo shop:   {here}/demo", flush=True)
 
 
 @asynccontextmanager

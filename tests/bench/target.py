@@ -16,6 +16,9 @@ from app.tokens import Tokens
 ROOT = Path(__file__).parents[2]
 SECRET = "only-for-benchmarks-on-loopback-0123456789"
 
+#: One visitor stands for a crowd.
+ALLOWANCES = ("PARLEY_CONVERSATIONS_PER_HOUR", "PARLEY_MESSAGES_PER_MINUTE", "PARLEY_VISITOR_STREAMS")
+
 
 def describe() -> dict[str, Any]:
     _who, token = Tokens(Settings(_env_file=None, secret=SECRET)).visitor()  # type: ignore[call-arg, arg-type]
@@ -31,6 +34,7 @@ def describe() -> dict[str, Any]:
             "PARLEY_MODEL": "gpt-fake",
             "PARLEY_MODEL_API": "responses",
             "PARLEY_MAX_ACTIVE_TURNS": "2000",
+            **dict.fromkeys(ALLOWANCES, str(10**6)),
             "PYTHONPATH": str(ROOT),
         },
         "path": "/agui/run",
