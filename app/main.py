@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from agent_core.door import Premises
 from agent_core.settings import Settings
-from app import agui_routes, conversations, desk, feed, health, operators, pages, problems, visitors, widget
+from app import agui_routes, conversations, demo, desk, feed, health, operators, pages, problems, visitors, widget
 from app.entrance import Entrance
 from app.house import House
 from app.tokens import Tokens
@@ -41,7 +41,15 @@ def create_app(settings: Settings, door: Premises | OpenDoor) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.house = house
-    for router in (pages.router, widget.router, health.router, visitors.router, conversations.router, feed.router):
+    for router in (
+        pages.router,
+        widget.router,
+        demo.router,
+        health.router,
+        visitors.router,
+        conversations.router,
+        feed.router,
+    ):
         app.include_router(router)
     for router in (operators.router, desk.router, agui_routes.router):
         app.include_router(router)

@@ -26,7 +26,7 @@ templates = jinja2.Environment(
 async def start(request: Request, house: TheHouse) -> HTMLResponse:
     desk = await house.door.desk(READER)
     page = templates.get_template("start.html").render(
-        desk=desk, troubles=_troubles(desk), address=str(request.base_url).rstrip("/")
+        desk=desk, troubles=_troubles(desk), address=str(request.base_url).rstrip("/"), demo=house.development
     )
     return HTMLResponse(page, headers={"Content-Security-Policy": CSP, "Cache-Control": "no-store"})
 

@@ -183,3 +183,89 @@ async def test_without_a_build_each_address_says_what_to_do(served: Served, tmp_
         answer = await served.http.get(path)
         assert answer.status_code == 404
         assert "make web" in answer.text
+
+
+# ---- the demo's page
+
+
+@pytest.mark.parametrize(
+    ("asked", "embeds"),
+    [
+        ("localhost:{port}", "http://127.0.0.1:{port}"),
+        ("127.0.0.1:{port}", "http://localhost:{port}"),
+        ("LOCALHOST:{port}", "http://127.0.0.1:{port}"),
+        ("[::1]:{port}", "http://localhost:{port}"),
+        ("127.0.0.1", "http://localhost"),
+        ("demo.example:8000", "http://demo.example:8000"),
+        ("192.0.2.1:8000", "http://192.0.2.1:8000"),
+    ],
+)
+async def test_the_demo_page_embeds_the_widget_from_the_other_name_of_this_machine(
+    served: Served, asked: str, embeds: str
+) -> None:
+    port = served.address.rpartition(":")[2]
+    embeds = embeds.format(port=port)
+    answer = await served.http.get("/demo", headers={"Host": asked.format(port=port)})
+    assert answer.status_code == 200
+    assert f'<script src="{embeds}/widget.js" data-site="demo" async></script>' in answer.text
+    assert answer.headers["content-security-policy"] == (
+        f"default-src 'none'; script-src 'self' {embeds}; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        f"frame-src {embeds}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+@pytest.mark.parametrize("host", ["evil; script-src *", "a b", "x'", "[::1", "h" * 300, "a:b:c", "user@host"])
+async def test_a_host_that_is_none_gets_into_no_header_and_no_page(served: Served, host: str) -> None:
+    answer = await served.http.get("/demo", headers={"Host": host})
+    assert host not in answer.text
+    assert host not in answer.headers.get("content-security-policy", "")
+
+
+async def test_the_demo_page_keeps_to_its_own_policy_and_asks_nobody_else_for_anything(served: Served) -> None:
+    page = (await served.http.get("/demo")).text
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
+    other = f"http://localhost:{served.address.rpartition(':')[2]}"
+    assert all(address.startswith(("/demo", "#", "data:", other)) for address in addresses)
+    assert not re.search(r"\sstyle=|\son[a-z]+=|<style|javascript:", page)
+    for address in (address for address in addresses if address.startswith("/demo/")):
+        assert (await served.http.get(address)).status_code == 200
+    assert "http" not in (await served.http.get("/demo/demo.css")).text
+    assert (await served.http.get("/demo/start.html")).status_code == 404
+
+
+async def test_the_demo_page_shows_the_prices_of_the_demo_data(served: Served) -> None:
+    page = (await served.http.get("/demo")).text
+    assert page.count("Ask about Cobalt ") == 12
+    assert "€14.99" in page
+
+
+async def test_the_demos_customers_are_signed_in_by_its_server(served: Served) -> None:
+    signed = await served.http.post("/demo/identity", json={"customer": "C-1001"})
+    assert signed.headers["cache-control"] == "no-store"
+    arrived = await served.http.post("/sites/demo/visitors", json=signed.json())
+    assert (arrived.status_code, arrived.json()["subject_is"]) == (201, "customer")
+    assert (await served.http.post("/demo/identity", json={"customer": "C-9999"})).status_code == 422
+    other = await served.http.post(
+        "/demo/identity", json={"customer": "C-1001"}, headers={"Origin": "https://evil.example"}
+    )
+    assert other.status_code == 403
+
+
+async def test_production_has_no_demo(core: OpenCore, settings: Settings) -> None:
+    production = settings.model_copy(update={"environment": "production"})
+    async with core(environment="production") as door, serving(production, door) as served:
+        for path in ("/demo", "/demo/demo.css", "/widget/demo"):
+            assert (await served.http.get(path)).status_code == 404
+        assert (await served.http.post("/demo/identity", json={"customer": "C-1001"})).status_code == 404
+        assert (await served.http.post("/sites/demo/visitors", json={})).status_code == 404
+        assert "/demo" not in (await served.http.get("/")).text
+
+
+async def test_a_newcomer_finds_the_demo_on_the_start_page(served: Served) -> None:
+    assert 'href="/demo"' in (await served.http.get("/")).text
+
+
+async def test_the_demo_page_says_when_there_is_no_widget_to_embed(served: Served, tmp_path: Path) -> None:
+    assert "make web" not in (await served.http.get("/demo")).text
+    served.house.assets = Assets(tmp_path / "nothing")
+    assert "make web" in (await served.http.get("/demo")).text
