@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from ag_ui.core import Context, Message, ResumeEntry, RunAgentInput, TextPart, Tool, ToolMessage, UserMessage
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from agent_core.door import ClientTool
 from agent_core.errors import Invalid
@@ -21,8 +21,12 @@ from agent_core.errors import Invalid
 SILENT = ("activity", "reasoning")
 ANYTHING: dict[str, Any] = {"type": "object", "properties": {}}
 TOOLS_BYTES = 32 * 1024
-#: To look at one message takes some 20 us, with the loop standing still.
+#: The loop stands still while a run is looked at: 7 ms for so many messages.
 MESSAGES, VERDICTS, TOOLS, CONTEXTS = 2_000, 100, 64, 100
+#: Pieces of text and calls, in all messages together.
+PARTS = 4_000
+#: Words and answers at the end, each of which is a write.
+NEW = 64
 
 
 class Run(RunAgentInput):
@@ -32,6 +36,15 @@ class Run(RunAgentInput):
     tools: Annotated[list[Tool], Field(max_length=TOOLS)] | None = None
     context: Annotated[list[Context], Field(max_length=CONTEXTS)] | None = None
     resume: Annotated[list[ResumeEntry], Field(max_length=VERDICTS)] | None = None
+
+    @field_validator("messages", mode="before")
+    @classmethod
+    def _few_parts(cls, messages: Any) -> Any:
+        if isinstance(messages, list) and len(messages) <= MESSAGES:
+            lists = (value for m in messages if isinstance(m, dict) for value in m.values() if isinstance(value, list))
+            if sum(map(len, lists)) > PARTS:
+                raise ValueError(f"at most {PARTS} parts in all")
+        return messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,8 @@ def read(run: RunAgentInput) -> News:
         else:
             stranger = (n, message.id) if not words and not answers else None
             break
+    if len(words) + len(answers) > NEW:
+        raise Invalid("messages", f"at most {NEW} new ones at once")
     verdicts = [_verdict(n, entry) for n, entry in enumerate(run.resume or [])]
     return News(words, answers, verdicts, _tools(run.tools or []), stranger)
 

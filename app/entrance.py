@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -11,13 +12,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_core.errors import ParleyError
+from app.house import House
 from app.problems import of, problem
 
 logger = logging.getLogger("parley.http")
 
 BODY_BYTES = 64 * 1024
 #: Stock AG-UI clients post their whole history with each run.
-HISTORY_BYTES = 4 * 1024 * 1024
+HISTORY_BYTES = 1024 * 1024
 HISTORY_PATHS = re.compile(r"/agui/(run|connect)|/copilotkit/agent/[^/]+/(run|connect)")
 
 SECURITY_HEADERS = {
@@ -33,15 +35,20 @@ class TooLarge(HTTPException):
         super().__init__(413, f"at most {limit} bytes")
 
 
+class TooSlow(HTTPException):
+    def __init__(self, seconds: float) -> None:
+        super().__init__(408, f"the body has to arrive within {seconds:g} seconds", {"Connection": "close"})
+
+
 class Entrance:
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, house: House) -> None:
+        self._app, self._house = app, house
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        visit = _Visit(scope, receive, send)
+        visit = _Visit(scope, receive, send, self._house.body_seconds)
         refusal = visit.refusal()
         if refusal is not None:
             await refusal(scope, receive, visit.send)
@@ -54,11 +61,13 @@ class Entrance:
 
 
 class _Visit:
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, seconds: float) -> None:
         self.id = secrets.token_hex(8)
         self.limit = HISTORY_BYTES if HISTORY_PATHS.fullmatch(scope["path"]) else BODY_BYTES
         self._scope, self._receive, self._send = scope, receive, send
+        self._seconds, self._deadline = seconds, asyncio.get_running_loop().time() + seconds
         self._started = False
+        self._whole = False
         self._read = 0
 
     def refusal(self) -> ASGIApp | None:
@@ -74,11 +83,19 @@ class _Visit:
         return None
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        """Raises TooLarge, TooSlow; after the body, or once an answer has begun, it waits as long as it likes."""
+        if self._whole or self._started:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise TooSlow(self._seconds) from None
         if message["type"] == "http.request":
             self._read += len(message.get("body", b""))
             if self._read > self.limit:
                 raise TooLarge(self.limit)
+        self._whole = not message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:

@@ -19,6 +19,8 @@ from app.tokens import Tokens
 
 #: Proxies cut what is silent; the common limit is 60 seconds, some have 30.
 HEARTBEAT_SECONDS = 10.0
+#: For the whole body of a request; a slow phone sends a long message in two.
+BODY_SECONDS = 15.0
 #: A reader that takes nothing for so long is gone.
 SEND_SECONDS = 20.0
 
@@ -39,6 +41,7 @@ class House:
     open_streams: set[Leaving] = field(default_factory=set)
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     send_seconds: float = SEND_SECONDS
+    body_seconds: float = BODY_SECONDS
 
     def __post_init__(self) -> None:
         self.limits = Limits(self.settings)

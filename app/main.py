@@ -55,7 +55,7 @@ def create_app(settings: Settings, door: Premises | OpenDoor) -> FastAPI:
         app.include_router(router)
     app.include_router(agui_routes.copilotkit)
     problems.add_handlers(app)
-    app.add_middleware(Entrance)
+    app.add_middleware(Entrance, house=house)
     _allow_origins(app, settings)
     return app
 
