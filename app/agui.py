@@ -216,6 +216,8 @@ class Encoder:
         extra = {"message": added.message, "author": added.role}
         if added.mode != "text":
             extra["modality"] = added.mode
+        if added.role == "operator" and added.client_message_id:
+            extra["clientMessageId"] = added.client_message_id
         role = "user" if added.role == "user" else "assistant"
         self._send("TEXT_MESSAGE_START", messageId=id_, role=role, name=added.author, metadata=extra, timestamp=at)
         self._send("TEXT_MESSAGE_CONTENT", messageId=id_, delta=added.text, cursor=True)

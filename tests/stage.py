@@ -9,6 +9,8 @@ import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import aiohttp
+
 from agent_core.door import Conversations
 from agent_core.settings import Settings
 from app.remote import open_remote
@@ -19,6 +21,7 @@ from app.repl.plain import PlainPrinter
 from app.repl.script import Collector, Result
 from app.repl.transcript import parse, steps
 from app.tokens import Tokens
+from tests.agui_door import AGUIConversations
 from tests.wire import OPERATOR_TOKEN, serving
 
 Transport = Callable[[Settings, Conversations], AbstractAsyncContextManager[Conversations]]
@@ -38,7 +41,13 @@ async def over_http(settings: Settings, door: Conversations) -> AsyncIterator[Co
         yield there
 
 
-TRANSPORTS: dict[str, Transport] = {"in process": in_process, "over http": over_http}
+@asynccontextmanager
+async def over_agui(settings: Settings, door: Conversations) -> AsyncIterator[Conversations]:
+    async with serving(settings, door) as served, aiohttp.ClientSession(base_url=served.address + "/") as http:
+        yield AGUIConversations(http, token=Tokens(settings).developer(), operator_token=OPERATOR_TOKEN)
+
+
+TRANSPORTS: dict[str, Transport] = {"in process": in_process, "over http": over_http, "over AG-UI": over_agui}
 
 
 async def play(door: Conversations, transcript: str, *, seconds: float = 10) -> tuple[Result, str]:
