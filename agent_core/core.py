@@ -52,7 +52,7 @@ async def open_core(
     door = InProcessConversations(shop)
     try:
         if settings.environment == "development":
-            site = first_site(settings, team.label)
+            site = demo_site(settings, team.label)
             await database.write(lambda c: sites.seed(c, site))
         await servers.start()
         await database.listen(door.turns.wake, door.turns.wake_all)
@@ -67,7 +67,7 @@ async def open_core(
         await database.aclose()
 
 
-def first_site(settings: Settings, label: str) -> Site:
+def demo_site(settings: Settings, label: str) -> Site:
     """What a developer finds: the demo business's, or one that is called by the own team's name."""
     if settings.team_file == DEMO_TEAM:
         return read_site(yaml.safe_load(DEMO_SITE.read_text(encoding="utf-8")))

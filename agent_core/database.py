@@ -146,12 +146,7 @@ class SQLite:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = DatabaseLock(lock_path(url))
         lock.take(address)
-        engine = sa.create_engine(
-            make_url(url).set(drivername="sqlite"),
-            connect_args={"check_same_thread": False},
-            isolation_level="AUTOCOMMIT",
-        )
-        sa.event.listen(engine, "connect", _prepare)
+        engine = _engine(url)
         try:
             with engine.connect() as connection:
                 _assert_settings(connection)
@@ -164,6 +159,23 @@ class SQLite:
             lock.release()
             raise SetupError("PARLEY_DATABASE_URL", f"{path} can't be used: {error.orig}") from None
         return cls(engine, lock)
+
+    @classmethod
+    def beside(cls, url: str) -> SQLite:
+        """For a look or a short change while a server has the file, which has made the tables. Raises SetupError."""
+        from agent_core.migrations import HEAD, revision
+
+        engine = _engine(url)
+        try:
+            with engine.connect() as connection:
+                known = revision(connection)
+        except sa.exc.DatabaseError as error:
+            raise SetupError("PARLEY_DATABASE_URL", f"the database can't be used: {error.orig}") from None
+        if known != HEAD:
+            raise SetupError(
+                "PARLEY_DATABASE_URL", "the server that has this database is of another version: restart it"
+            )
+        return cls(engine, DatabaseLock(lock_path(url)))
 
     async def write(self, work: Work[T], after: After[T] | None = None) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -238,6 +250,16 @@ class SQLite:
         if self._connection is not None:
             self._connection.close()
         self._engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    engine = sa.create_engine(
+        make_url(url).set(drivername="sqlite"),
+        connect_args={"check_same_thread": False},
+        isolation_level="AUTOCOMMIT",
+    )
+    sa.event.listen(engine, "connect", _prepare)
+    return engine
 
 
 @contextmanager

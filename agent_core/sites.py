@@ -56,8 +56,8 @@ def remove(connection: Connection, key: str) -> None:
 
 
 def seed(connection: Connection, site: Site) -> None:
-    """The first site of a database that has none."""
-    if connection.execute(sa.select(sites.c.key).limit(1)).first() is None:
+    """This one, unless there is one of its key."""
+    if find(connection, site.key) is None:
         add(connection, site)
 
 

@@ -14,6 +14,7 @@ os.environ.setdefault("TYPER_USE_RICH", "0")
 
 import typer
 
+from app import sites_cli
 from app.repl.exit_codes import MEANINGS
 
 app = typer.Typer(
@@ -24,6 +25,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(sites_cli.app, name="sites")
 
 CODES = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items()) + "."
 

@@ -13,7 +13,6 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from agent_core.door import EVERY_SITE, Principal
 from agent_core.errors import NotFound, Refused
-from agent_core.site import KEY
 from app.house import House, TheHouse
 
 _bearer = HTTPBearer(auto_error=False, description="The token that POST /conversations gave, or an operator's")
@@ -21,7 +20,6 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 CONVERSATION = re.compile("conv_[0-9a-f]{32}")
 #: Ids of calls come from the model's provider, the others are ours.
 Id = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
-SiteKey = Annotated[str, Path(min_length=1, max_length=40, pattern=f"^{KEY.pattern}$")]
 #: Visitors of no site in particular, who come by the API. There may be a row of this name, to close that way.
 NO_SITE = "default"
 

@@ -6,6 +6,7 @@ Each allowance is a bucket that refills steadily; of a bucket only the moment is
 from __future__ import annotations
 
 import ipaddress
+import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
@@ -15,10 +16,14 @@ from agent_core.door import Principal
 from agent_core.errors import TooMany
 from agent_core.settings import Settings
 
+logger = logging.getLogger("parley.limits")
+
 #: Buckets of each kind; the one that was asked for longest ago is forgotten, and with it what it held.
 KEPT = 50_000
 #: A household's, or a server's, whole range of IPv6 addresses.
 IPV6_PREFIX = 64
+#: Warnings of one process.
+SUSPECTED = 100
 LIMITED = ("visitor", "customer")
 STREAM_RETRY_SECONDS = 5
 
@@ -51,11 +56,25 @@ class Limits:
         self._messages = Allowance(settings.messages_per_minute, 60, clock)
         self._streams_each, self._streams_there = settings.visitor_streams, settings.address_streams
         self._streams: Counter[str] = Counter()
+        self._suspected: set[str] = set()
 
     def new_visitor(self, address: str | None) -> None:
         """Raises TooMany, as all of these."""
-        if (place := self._place(address)) is not None:
+        if (place := self._place(address)) is None:
+            return
+        try:
             self._visitors.take(place)
+        except TooMany:
+            self._suspect(address, place)
+            raise
+
+    def _suspect(self, address: str | None, place: str) -> None:
+        """Says once that all the world seems to come from one address of the own network."""
+        if place in self._suspected or not _near(address):
+            return
+        if len(self._suspected) < SUSPECTED:
+            self._suspected.add(place)
+            logger.warning("many new visitors come from %s; if it is a proxy, name it in PARLEY_TRUSTED_PROXIES", place)
 
     def start(self, who: Principal) -> None:
         if who.role in LIMITED:
@@ -108,3 +127,10 @@ class Limits:
 
 def _network(ip: ipaddress.IPv6Address) -> str:
     return str(ipaddress.ip_network((ip, IPV6_PREFIX), strict=False))
+
+
+def _near(address: str | None) -> bool:
+    try:
+        return address is None or ipaddress.ip_address(address).is_private
+    except ValueError:
+        return True

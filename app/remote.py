@@ -15,7 +15,7 @@ from urllib.parse import quote
 import aiohttp
 
 from agent_core.door import ClientTool, Decision, Desk, Principal, Receipt, Start, Summary, ToolCard
-from agent_core.errors import CallerError, Conflict, Invalid, NotFound, Overloaded, ParleyError
+from agent_core.errors import CallerError, Conflict, Invalid, NotFound, Overloaded, ParleyError, TooMany
 from agent_core.events import Cursor, Logged, Watched
 from app import native
 
@@ -287,6 +287,8 @@ def _error(response: aiohttp.ClientResponse, said: Mapping[str, Any]) -> ParleyE
             return Conflict(aloud=message)
         case 422:
             return Invalid(str(said.get("field", "request")), message)
+        case 429:
+            return TooMany(message, retry_after=_seconds(response.headers.get("Retry-After", "")))
         case 503 if said.get("code") == "overloaded":
             return Overloaded(message, retry_after=_seconds(response.headers.get("Retry-After", "")))
         case status if status >= 500:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Request
 from agent_core.door import Principal
 from agent_core.errors import Invalid, NotFound, Refused
 from agent_core.site import Site, identity_secret
-from app.guards import Client, SiteKey, welcome
+from app.guards import Client, welcome
 from app.house import House, TheHouse
 from app.identity import customer_of
 from app.origins import is_own
@@ -24,7 +24,7 @@ Origin = Annotated[str | None, Header(include_in_schema=False)]
 
 @router.post("/{site}/visitors", status_code=201, responses=BODY | responses(401, 403, 404, 429, 503))
 async def arrive(
-    house: TheHouse, request: Request, site: SiteKey, address: Client, body: VisitorRequest, origin: Origin = None
+    house: TheHouse, request: Request, site: str, address: Client, body: VisitorRequest, origin: Origin = None
 ) -> Arrived:
     """A token for the widget. With `identity` it is the customer's; with `merge`, what the visitor of that token began
     becomes the customer's, too."""

@@ -16,7 +16,6 @@ from agent_core.errors import NotFound
 from agent_core.site import Site
 from app import origins
 from app.assets import HASHED, Asset, NotBuilt
-from app.guards import SiteKey
 from app.house import House, TheHouse
 from app.pages import templates
 
@@ -55,9 +54,7 @@ async def asset(house: TheHouse, request: Request, file: str) -> Response:
 
 
 @router.get("/widget/{site}", response_class=HTMLResponse)
-async def frame(
-    house: TheHouse, request: Request, site: SiteKey, mode: Annotated[Mode, Query()] = Mode.panel
-) -> Response:
+async def frame(house: TheHouse, request: Request, site: str, mode: Annotated[Mode, Query()] = Mode.panel) -> Response:
     found = await house.door.site(site)
     if found is None:
         raise NotFound(site)

@@ -95,7 +95,7 @@ async def parley(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: object) 
 async def test_help_imports_nothing_heavy(parley):
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom app.cli import app\n"
-        "for words in (['--help'], ['chat', '--help'], ['doctor', '--help'], ['serve', '--help']):\n"
+        "for words in (['--help'], ['chat', '--help'], ['doctor', '--help'], ['serve', '--help'], ['sites', 'add', '--help']):\n"
         "    assert CliRunner().invoke(app, words).exit_code == 0, words\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
@@ -109,7 +109,7 @@ async def test_help_imports_nothing_heavy(parley):
 async def test_help_names_every_command_and_the_exit_codes(parley):
     ran = await parley.run("--help")
     assert ran.code == 0
-    for name in ("serve", "chat", "tools", "doctor", "version"):
+    for name in ("serve", "chat", "tools", "doctor", "sites", "version"):
         assert f"  {name} " in ran.out
     assert "130 interrupted" in (await parley.run("chat", "--help")).out
 

@@ -141,6 +141,18 @@ def test_this_machine_has_no_limit_while_developing(settings: Settings, address:
         serving_.new_visitor(address)
 
 
+def test_a_proxy_that_nobody_named_is_suspected_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    few = Limits(settings.model_copy(update={"new_visitors_per_hour": 1}))
+    for address in ("10.0.0.7", "8.8.8.8"):
+        few.new_visitor(address)
+        for _ in range(3):
+            with pytest.raises(TooMany):
+                few.new_visitor(address)
+    assert [record.getMessage() for record in caplog.records] == [
+        "many new visitors come from 10.0.0.7; if it is a proxy, name it in PARLEY_TRUSTED_PROXIES"
+    ]
+
+
 @pytest.mark.parametrize("role", ["service", "developer", "operator"])
 def test_who_holds_a_secret_has_no_limit(settings: Settings, role: Any) -> None:
     few, who = Limits(settings.model_copy(update=FEW)), Principal(role, role)
