@@ -23,6 +23,8 @@ from agent_core import snapshot as s
 from agent_core.door import ClientTool, Principal, Start
 from agent_core.errors import ParleyError
 from agent_core.events import (
+    ConversationStarted,
+    CustomerIdentified,
     InterruptOpened,
     MessageAdded,
     MessageFinished,
@@ -358,3 +360,36 @@ async def test_a_turn_of_ours_that_runs_no_more_keeps_no_lease(core, watching):
         assert await shop.database.write(lambda c: turn_rows.heartbeat(c, shop.owner, [running])) == {running}
         hold.go.set()
         await watching(a, ANA, conversation).event(TurnFinished)
+
+
+# ---- a visitor who signs in
+
+VISITOR = Principal("visitor", "visitor_1", "shop")
+CUSTOMER = Principal("customer", "customer:shop:7", "shop", "Mira")
+
+
+async def test_what_is_handed_over_elsewhere_is_shown_here_to_its_new_owner_alone(core, watching):
+    async with core() as a, core() as b:
+        conversation = await a.start(VISITOR)
+        here = watching(a, VISITOR, conversation)
+        await here.event(ConversationStarted)
+        assert await b.hand_over(VISITOR, CUSTOMER) == 1
+        async with asyncio.timeout(5):
+            await asyncio.wait([here._task])
+        assert [type(event) for event in here.events] == [ConversationStarted]
+        await watching(a, CUSTOMER, conversation).event(CustomerIdentified, name="Mira")
+
+
+async def test_a_question_asked_while_its_conversation_is_handed_over_is_the_new_owners(core, watching):
+    holds = [Hold() for _ in range(8)]
+    async with core(*([hold, Call("lock", {"card": "1"})] for hold in holds)) as a, core() as b:
+        crowd = [await a.start(VISITOR) for _ in holds]
+        for hold, conversation in zip(holds, crowd, strict=True):
+            await a.say(VISITOR, conversation, "lock", client_message_id="m")
+            await hold.reached.wait()
+        for hold in holds:
+            hold.go.set()
+        assert await b.hand_over(VISITOR, CUSTOMER) == len(crowd)
+        for conversation in crowd:
+            opened = await watching(a, CUSTOMER, conversation).event(InterruptOpened)
+            assert (await b.decide(CUSTOMER, conversation, opened.interrupt, "reject")).turn is not None
