@@ -19,7 +19,7 @@ from agent_core.settings import Settings
 logger = logging.getLogger("parley.limits")
 
 #: Buckets of each kind; the one that was asked for longest ago is forgotten, and with it what it held.
-KEPT = 50_000
+KEPT = 20_000
 #: A household's, or a server's, whole range of IPv6 addresses.
 IPV6_PREFIX = 64
 #: Warnings of one process.
