@@ -1,0 +1,385 @@
+// One customer's conversation in this browser: what is known of it, and everything that can be done with it.
+
+import { type Api, Refusal } from "./api.ts";
+import { Outbox, type Unsent } from "./outbox.ts";
+import { fold } from "./state.ts";
+import type { Kept, Storage } from "./storage.ts";
+import { type Connection, Stream } from "./stream.ts";
+import { token } from "./token.ts";
+import type { Message, Site, Snapshot, Watched } from "./types.ts";
+
+/** Items loaded at once: some screens full. */
+export const PAGE = 60;
+const LONGEST_WAIT_MS = 15_000;
+export const MESSAGE_BYTES = 16 * 1024;
+
+export interface View {
+  snapshot: Snapshot | undefined;
+  unsent: Unsent[];
+  connection: Connection;
+  loading: boolean;
+  /** What can't be done now, in the server's words. */
+  problem: string;
+  signInNeeded: boolean;
+  /** Things whose answer is on its way, and what was said of those that were refused. */
+  busy: ReadonlySet<string>;
+  notes: ReadonlyMap<string, string>;
+}
+
+export class Conversation {
+  readonly outbox: Outbox;
+  #snapshot: Snapshot | undefined;
+  #stream: Stream | undefined;
+  #connection: Connection = "connecting";
+  #loading = false;
+  #problem = "";
+  #signInNeeded = false;
+  #busy = new Set<string>();
+  #notes = new Map<string, string>();
+  #accepted = new Map<string, Unsent>();
+  #flushing = false;
+  #failures = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #arriving: Promise<void> | undefined;
+  #era = 0; // rises when somebody else is meant: what was asked before is then not listened to
+
+  constructor(
+    readonly site: Site,
+    readonly api: Api,
+    readonly storage: Storage,
+    readonly language: () => string,
+    readonly changed: () => void,
+    readonly heard: (event: Watched) => void = () => {},
+  ) {
+    this.outbox = new Outbox(storage);
+    this.api.token = storage.kept.token;
+    storage.watch(() => this.#otherTab());
+    addEventListener("online", () => this.flush());
+  }
+
+  get view(): View {
+    const seen = new Set(this.#snapshot?.items.map((i) => (i as Message).client_message_id));
+    const waiting = new Map([...this.#accepted.values(), ...this.outbox.unsent].map((m) => [m.id, m]));
+    return {
+      snapshot: this.#snapshot,
+      unsent: [...waiting.values()].filter((m) => !seen.has(m.id)),
+      connection: this.#snapshot ? this.#connection : navigator.onLine ? "live" : "offline",
+      loading: this.#loading,
+      problem: this.#problem,
+      signInNeeded: this.#signInNeeded,
+      busy: this.#busy,
+      notes: this.#notes,
+    };
+  }
+
+  // ---- which conversation
+
+  /** The one that this browser left off with, if there is one. */
+  async resume(): Promise<void> {
+    const { conversation, token } = this.storage.kept;
+    if (conversation && token) await this.#load(conversation);
+    this.flush();
+  }
+
+  async startNew(): Promise<void> {
+    this.#leave();
+    const { conversation: _old, thread: _thread, ...rest } = this.storage.kept;
+    this.storage.keep({ ...rest, thread: token() });
+    this.changed();
+  }
+
+  async switchTo(conversation: string): Promise<void> {
+    this.#leave();
+    this.storage.keep({ ...this.storage.kept, conversation });
+    await this.#load(conversation);
+  }
+
+  async others(): Promise<{ conversation: string; title: string; updated_at: number }[]> {
+    if (!this.storage.kept.token) return [];
+    return (await this.api.list()).conversations;
+  }
+
+  /** The business's server says who this is; what was said before as nobody is theirs, too. */
+  async identify(identity: string): Promise<void> {
+    const before = this.storage.kept;
+    const merge = before.token && !before.customer ? { merge: before.token } : {};
+    try {
+      await this.#become({ identity, ...merge }, before);
+    } catch (error) {
+      if (error instanceof Refusal && error.field === "merge") return this.#become({ identity }, {});
+      this.#complain(error);
+    }
+  }
+
+  async #become(who: { identity: string; merge?: string }, before: Kept): Promise<void> {
+    const { token } = await this.api.arrive(this.site.key, who);
+    const same = who.merge !== undefined || before.customer ? before.conversation : undefined;
+    this.#leave();
+    this.api.token = token;
+    this.#signInNeeded = false;
+    this.#problem = "";
+    const kept = { token, customer: true, ...(before.thread ? { thread: before.thread } : {}) };
+    this.storage.keep(same ? { ...kept, conversation: same } : kept);
+    await this.resume();
+  }
+
+  /** Nothing of the customer is left in this browser. */
+  logout(): void {
+    this.#leave();
+    this.storage.clear();
+    this.api.token = undefined;
+    this.changed();
+  }
+
+  #leave(): void {
+    this.#era++;
+    this.#stream?.close();
+    clearTimeout(this.#timer);
+    this.#flushing = false;
+    this.#stream = this.#snapshot = this.#arriving = undefined;
+    this.#accepted.clear();
+    this.#busy.clear();
+    this.#notes.clear();
+    this.#problem = "";
+    this.#loading = false;
+  }
+
+  #otherTab(): void {
+    const { conversation, token } = this.storage.kept;
+    const here = this.#snapshot?.conversation;
+    if (token !== this.api.token || (conversation && conversation !== here && !this.#loading)) {
+      this.#leave();
+      this.api.token = token;
+      void this.resume();
+    }
+    this.changed();
+  }
+
+  async #load(conversation: string): Promise<void> {
+    const era = this.#era;
+    this.#loading = !this.#snapshot;
+    this.changed();
+    try {
+      const snapshot = await this.api.snapshot(conversation, PAGE);
+      if (era === this.#era) this.#watch(snapshot);
+    } catch (error) {
+      if (era === this.#era) this.#loadFailed(conversation, error);
+    }
+  }
+
+  #watch(snapshot: Snapshot): void {
+    this.#loading = false;
+    this.#failures = 0;
+    this.#problem = "";
+    this.#snapshot = snapshot;
+    this.#stream?.close();
+    this.#stream = new Stream(this.api, snapshot.conversation, this.#listener(snapshot.conversation));
+    this.#stream.open();
+    this.changed();
+  }
+
+  #loadFailed(conversation: string, error: unknown): void {
+    if (error instanceof Refusal && !error.passing) return this.#forget();
+    this.#connection = navigator.onLine ? "broken" : "offline";
+    this.#timer = setTimeout(() => void this.#load(conversation), this.#wait(error));
+    this.changed();
+  }
+
+  /** The conversation is gone, or the token is: a new one begins with the next message. */
+  #forget(): void {
+    const unsent = this.outbox.unsent;
+    this.#leave();
+    this.storage.keep({});
+    this.api.token = undefined;
+    if (unsent.length) this.flush();
+    this.changed();
+  }
+
+  #listener(conversation: string) {
+    // eslint-disable-next-line @typescript-eslint/no-this-alias
+    const self = this;
+    const current = () => self.#snapshot?.conversation === conversation;
+    return {
+      get cursor() {
+        return self.#snapshot?.version ?? "0";
+      },
+      watched(event: Watched) {
+        if (!current()) return;
+        self.#snapshot = fold(self.#snapshot!, event);
+        if (event.type === "message.added") self.#arrived(event["client_message_id"]);
+        self.heard(event);
+        self.changed();
+      },
+      connection(state: Connection) {
+        self.#connection = state;
+        if (state === "live") self.flush();
+        self.changed();
+      },
+      lost() {
+        if (current()) self.#forget();
+      },
+    };
+  }
+
+  #arrived(id: string | undefined): void {
+    if (!id) return;
+    this.#accepted.delete(id);
+    this.outbox.drop(id);
+  }
+
+  async earlier(): Promise<void> {
+    const s = this.#snapshot;
+    if (!s?.earlier || this.#busy.has("earlier")) return;
+    await this.#doing("earlier", async () => {
+      const page = await this.api.items(s.conversation, s.earlier!, PAGE);
+      const now = this.#snapshot;
+      if (now?.conversation !== s.conversation || now.earlier !== s.earlier) return;
+      this.#snapshot = { ...now, items: [...page.items, ...now.items], earlier: page.earlier };
+    });
+  }
+
+  // ---- saying
+
+  say(text: string): void {
+    if (!text.trim()) return;
+    this.outbox.add(text);
+    this.changed();
+    this.flush();
+  }
+
+  discard(id: string): void {
+    this.outbox.drop(id);
+    this.changed();
+  }
+
+  /** Sends what waits, in order, one after the other. */
+  flush(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    clearTimeout(this.#timer);
+    const era = this.#era;
+    void this.#sendAll(era).finally(() => {
+      if (era === this.#era) this.#flushing = false;
+      this.changed();
+    });
+  }
+
+  async #sendAll(era: number): Promise<void> {
+    for (;;) {
+      const next = this.outbox.unsent.find((m) => !m.refused);
+      if (!next || era !== this.#era) return;
+      try {
+        await this.#send(next);
+        this.#problem = "";
+        this.#failures = 0;
+      } catch (error) {
+        if (era === this.#era) this.#sendFailed(next, error);
+        return;
+      }
+    }
+  }
+
+  async #send(message: Unsent): Promise<void> {
+    const era = this.#era;
+    await this.#begin();
+    const { conversation } = this.storage.kept;
+    if (!conversation || era !== this.#era) return;
+    await this.api.say(conversation, message.id, message.text);
+    this.#accepted.set(message.id, message);
+    this.outbox.drop(message.id);
+  }
+
+  /** A token and a conversation; nobody has either before the first words. */
+  #begin(): Promise<void> {
+    this.#arriving ??= this.#arrive().finally(() => (this.#arriving = undefined));
+    return this.#arriving;
+  }
+
+  async #arrive(): Promise<void> {
+    const era = this.#era;
+    if (!this.storage.kept.token) {
+      const { token } = await this.api.arrive(this.site.key, {});
+      if (era !== this.#era) return;
+      this.storage.keep({ ...this.storage.kept, token });
+    }
+    this.api.token = this.storage.kept.token;
+    if (this.#snapshot) return;
+    const { conversation, thread = token() } = this.storage.kept;
+    const id = conversation ?? (await this.api.start({ thread, language: this.language() })).conversation;
+    if (era !== this.#era) return;
+    this.storage.keep({ ...this.storage.kept, conversation: id, thread });
+    await this.#load(id);
+  }
+
+  #sendFailed(message: Unsent, error: unknown): void {
+    if (!(error instanceof Refusal) || error.passing) {
+      if (error instanceof Refusal && error.status > 0) this.#problem = error.message;
+      this.#timer = setTimeout(() => this.flush(), this.#wait(error));
+    } else if (error.code === "identity_required" || error.status === 401) {
+      this.#signInNeeded = true;
+    } else if (error.status === 404 && this.#failures++ < 2) {
+      this.#forget();
+    } else {
+      this.outbox.refuse(message.id, error.message);
+      this.#flushing = false;
+      this.flush();
+    }
+  }
+
+  #wait(error: unknown): number {
+    const most = Math.min(LONGEST_WAIT_MS, 500 * 2 ** this.#failures++);
+    const wanted = error instanceof Refusal ? (error.retryAfter ?? 0) * 1000 : 0;
+    return Math.max(wanted, most / 2 + (Math.random() * most) / 2);
+  }
+
+  async stop(): Promise<void> {
+    await this.#doing("stop", () => this.api.stop(this.#id));
+  }
+
+  /** The last words again, as a new message: the turn that answered them failed. */
+  retry(): void {
+    const last = this.#snapshot?.items.findLast((i) => i.kind === "message" && i.role === "user") as Message | undefined;
+    if (last) this.say(last.text);
+  }
+
+  // ---- answering
+
+  async decide(interrupt: string, decision: "approve" | "reject", args?: object): Promise<void> {
+    await this.#doing(interrupt, () => this.api.decide(this.#id, interrupt, decision, args));
+  }
+
+  async answer(deliverable: string, version: number, decision: string, answer?: object): Promise<void> {
+    await this.#doing(deliverable, () => this.api.answer(this.#id, deliverable, version, decision, answer));
+  }
+
+  async acknowledge(deliverable: string, version: number): Promise<void> {
+    await this.api.acknowledge(this.#id, deliverable, version).catch(() => undefined); // shown again, told again
+  }
+
+  async rate(message: string, rating: "up" | "down"): Promise<void> {
+    await this.#doing(message, () => this.api.feedback(this.#id, message, rating));
+  }
+
+  get #id(): string {
+    return this.#snapshot!.conversation;
+  }
+
+  async #doing(key: string, work: () => Promise<unknown>): Promise<void> {
+    if (this.#busy.has(key)) return;
+    this.#busy.add(key);
+    this.#notes.delete(key);
+    this.changed();
+    try {
+      await work();
+    } catch (error) {
+      this.#notes.set(key, error instanceof Refusal && error.message ? error.message : "…");
+    }
+    this.#busy.delete(key);
+    this.changed();
+  }
+
+  #complain(error: unknown): void {
+    this.#problem = error instanceof Refusal ? error.message : String(error);
+    this.changed();
+  }
+}
