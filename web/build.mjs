@@ -1,12 +1,36 @@
 // Builds the widget into dist/, with hashes in names and a manifest that the server reads; `--tests` bundles the tests.
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { basename } from "node:path";
 
 const here = (path) => new URL(path, import.meta.url).pathname;
-const common = { bundle: true, minify: true, target: ["es2022"], legalComments: "none", logLevel: "warning" };
+/** Every component in src/deliverables/, so that a new one is a new file and nothing else. */
+const deliverables = {
+  name: "deliverables",
+  setup(build) {
+    build.onResolve({ filter: /^parley:deliverables$/ }, () => ({ path: "all", namespace: "deliverables" }));
+    build.onLoad({ filter: /.*/, namespace: "deliverables" }, async () => {
+      const names = (await readdir(here("src/deliverables"))).filter((name) => name.endsWith(".ts")).sort();
+      return { contents: names.map((name) => `import "./${name}";`).join("\n"), resolveDir: here("src/deliverables") };
+    });
+  },
+};
+/** Style sheets in templates, without the blanks that only their authors need. */
+const styles = {
+  name: "styles",
+  setup(build) {
+    build.onLoad({ filter: /web\/src\/.*\.ts$/ }, async ({ path }) => {
+      const text = await readFile(path, "utf8");
+      const contents = text.replace(/\b(css|html)`[^`]*`/g, (sheet) =>
+        sheet.startsWith("css") ? sheet.replace(/\/\*.*?\*\//gs, "").replace(/\s+/g, " ").replace(/ ?([{};]) ?/g, "$1") : sheet.replace(/\n\s+/g, "\n"),
+      );
+      return { contents, loader: "ts" };
+    });
+  },
+};
+const common = { plugins: [deliverables, styles], bundle: true, minify: true, target: ["es2022"], legalComments: "none", logLevel: "warning" };
 
 async function bundled(entry, format) {
   const { outputFiles } = await build({ ...common, entryPoints: [here(entry)], format, write: false });
@@ -16,21 +40,32 @@ async function bundled(entry, format) {
 const hash = (content) => createHash("sha256").update(content).digest("hex").slice(0, 10);
 
 async function site() {
-  const files = {
-    "loader.js": await bundled("src/loader.ts", "iife"),
-    "widget.js": await bundled("src/widget.ts", "esm"),
-    "widget.css": await bundled("src/widget.css", undefined),
-  };
-  const manifest = {};
+  const loader = await bundled("src/loader.ts", "iife");
+  const style = await bundled("src/widget.css", undefined);
+  const { outputFiles } = await build({
+    ...common,
+    entryPoints: [here("src/widget.ts")],
+    format: "esm",
+    splitting: true,
+    outdir: here("dist"),
+    entryNames: "[name]-[hash]",
+    chunkNames: "[name]-[hash]",
+    write: false,
+  });
+  const files = new Map([
+    ["loader.js", loader],
+    [`widget-${hash(style)}.css`, style],
+    ...outputFiles.map(({ path, contents }) => [basename(path), contents]),
+  ]);
   await mkdir(here("dist"), { recursive: true });
-  for (const [name, content] of Object.entries(files)) {
-    const [stem, suffix] = name.split(".");
-    manifest[name] = name === "loader.js" ? name : `${stem}-${hash(content)}.${suffix}`;
-    await writeFile(here(`dist/${manifest[name]}`), content);
-    console.log(`${manifest[name]}: ${(gzipSync(content, { level: 9 }).length / 1024).toFixed(1)} KB gzip`);
+  for (const [name, content] of files) {
+    await writeFile(here(`dist/${name}`), content);
+    console.log(`${name}: ${(gzipSync(content, { level: 9 }).length / 1024).toFixed(1)} KB gzip`);
   }
-  await put("manifest.json", JSON.stringify(manifest));
-  const kept = new Set([...Object.values(manifest), "manifest.json"]);
+  const entry = (start, end) => [...files.keys()].find((name) => name.startsWith(start) && name.endsWith(end));
+  const manifest = { "widget.js": entry("widget-", ".js"), "widget.css": entry("widget-", ".css") };
+  await put("manifest.json", JSON.stringify({ ...Object.fromEntries([...files.keys()].map((name) => [name, name])), ...manifest }));
+  const kept = new Set([...files.keys(), "manifest.json"]);
   for (const name of await readdir(here("dist"))) if (!kept.has(name)) await rm(here(`dist/${name}`), { recursive: true });
 }
 

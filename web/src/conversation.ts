@@ -345,11 +345,12 @@ export class Conversation {
   // ---- answering
 
   async decide(interrupt: string, decision: "approve" | "reject", args?: object): Promise<void> {
-    await this.#doing(interrupt, () => this.api.decide(this.#id, interrupt, decision, args));
+    await this.#doing(interrupt, () => this.api.decide(this.#id, interrupt, decision, args), true);
   }
 
   async answer(deliverable: string, version: number, decision: string, answer?: object): Promise<void> {
-    await this.#doing(deliverable, () => this.api.answer(this.#id, deliverable, version, decision, answer));
+    const key = `${deliverable}@${version}`;
+    await this.#doing(key, () => this.api.answer(this.#id, deliverable, version, decision, answer), true);
   }
 
   async acknowledge(deliverable: string, version: number): Promise<void> {
@@ -364,17 +365,19 @@ export class Conversation {
     return this.#snapshot!.conversation;
   }
 
-  async #doing(key: string, work: () => Promise<unknown>): Promise<void> {
+  /** `once`: what was accepted stays busy, until the feed shows it decided. */
+  async #doing(key: string, work: () => Promise<unknown>, once = false): Promise<void> {
     if (this.#busy.has(key)) return;
     this.#busy.add(key);
     this.#notes.delete(key);
     this.changed();
     try {
       await work();
+      if (!once) this.#busy.delete(key);
     } catch (error) {
+      this.#busy.delete(key);
       this.#notes.set(key, error instanceof Refusal && error.message ? error.message : "…");
     }
-    this.#busy.delete(key);
     this.changed();
   }
 

@@ -2,15 +2,12 @@
 // HTML, nothing loads, nothing acts by itself. One renderer for every place where a model's or a customer's words stand.
 
 import { html, nothing, type TemplateResult } from "lit";
-import { Lexer, type Token, type Tokens } from "marked";
 import { harmless } from "./hidden.ts";
+import { type Block, type Inline, parse } from "./parse.ts";
 
-/** Deeper nesting, which only an attack has, stays text. */
-const DEPTH = 12;
 /** More than any answer; the rest is shown as it is written. */
 const LONGEST = 100_000;
 const SCHEMES = new Set(["http:", "https:", "mailto:", "tel:"]);
-const NAMED: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0", hellip: "…" };
 
 type Part = TemplateResult | string | typeof nothing;
 
@@ -22,13 +19,13 @@ export interface Words {
 
 export function markdown(text: string, words: Words): Part[] {
   const clean = harmless(text);
-  const tokens = lexed(clean.slice(0, LONGEST));
-  return [...blocks(tokens, words, 0), clean.length > LONGEST ? clean.slice(LONGEST) : nothing];
+  const tree = parse(clean.slice(0, LONGEST));
+  return [...tree.map((one) => block(one, words)), clean.length > LONGEST ? clean.slice(LONGEST) : nothing];
 }
 
 /** What a reader hears: the words alone. */
 export function plain(text: string): string {
-  return spoken(lexed(harmless(text).slice(0, LONGEST))).replace(/\s+/g, " ").trim();
+  return parse(harmless(text).slice(0, LONGEST)).map(spokenBlock).join(" ").replace(/\s+/g, " ").trim();
 }
 
 /** Where a link goes, if it may: its address, and the host to be shown. */
@@ -43,46 +40,32 @@ export function target(href: string): { href: string; shown: string } | undefine
   return { href: url.href, shown: url.host || url.pathname };
 }
 
-/** Nesting that would take the lexer long is no Markdown anybody wrote. */
-function lexed(text: string): Token[] {
-  if (/^(?:[ \t]*(?:>|[-*+]|\d{1,9}[.)])){13,}/m.test(text)) return [{ type: "text", raw: text, text } as Token];
-  try {
-    return new Lexer({ gfm: true }).lex(text);
-  } catch {
-    return [{ type: "text", raw: text, text } as Token];
-  }
-}
+// ---- blocks
 
-function blocks(tokens: readonly Token[], words: Words, depth: number): Part[] {
-  if (depth > DEPTH) return tokens.map((token) => token.raw);
-  return tokens.map((token) => block(token, words, depth));
-}
-
-function block(token: Token, words: Words, depth: number): Part {
-  const t = token as Tokens.Generic;
-  switch (token.type) {
-    case "space":
-    case "def":
-      return nothing;
-    case "hr":
-      return html`<hr />`;
-    case "heading":
-      return html`<p class="heading">${inline(t.tokens ?? [], words, depth)}</p>`;
+function block(b: Block, words: Words): Part {
+  switch (b.type) {
     case "paragraph":
-      return html`<p>${inline(t.tokens ?? [], words, depth)}</p>`;
+      return html`<p>${inline(b.inner, words)}</p>`;
+    case "heading":
+      return html`<p class="heading">${inline(b.inner, words)}</p>`;
+    case "rule":
+      return html`<hr />`;
+    case "quote":
+      return html`<blockquote>${b.inner.map((one) => block(one, words))}</blockquote>`;
     case "code":
-      return code(t.text as string, words);
-    case "blockquote":
-      return html`<blockquote>${blocks(t.tokens ?? [], words, depth + 1)}</blockquote>`;
-    case "list":
-      return list(token as Tokens.List, words, depth);
+      return code(b.text, words);
+    case "list": {
+      const items = b.items.map((item) => html`<li>${tight(item, words)}</li>`);
+      return b.ordered ? html`<ol start=${b.start}>${items}</ol>` : html`<ul>${items}</ul>`;
+    }
     case "table":
-      return table(token as Tokens.Table, words, depth);
-    case "text":
-      return html`<span>${t.tokens ? inline(t.tokens, words, depth) : unescaped(t.text as string)}</span>`;
-    default:
-      return html`<p>${token.raw}</p>`; // HTML, and what a later version of the parser may bring
+      return table(b.rows, words);
   }
+}
+
+/** A point of one paragraph is a line, not a paragraph. */
+function tight(item: Block[], words: Words): Part[] {
+  return item.map((one, n) => (n === 0 && one.type === "paragraph" ? html`${inline(one.inner, words)}` : block(one, words)));
 }
 
 function code(text: string, words: Words): Part {
@@ -93,90 +76,83 @@ function code(text: string, words: Words): Part {
   </div>`;
 }
 
-function list(token: Tokens.List, words: Words, depth: number): Part {
-  const items = token.items.map(
-    (item) => html`<li>${item.task ? (item.checked ? "☑ " : "☐ ") : nothing}${blocks(item.tokens, words, depth + 1)}</li>`,
-  );
-  return token.ordered ? html`<ol start=${Number(token.start) || 1}>${items}</ol>` : html`<ul>${items}</ul>`;
-}
-
-function table(token: Tokens.Table, words: Words, depth: number): Part {
-  const cells = (row: Tokens.TableCell[]) => row.map((cell) => html`<td>${inline(cell.tokens, words, depth)}</td>`);
+function table([head, ...rows]: Inline[][][], words: Words): Part {
   return html`<div class="table" tabindex="0">
     <table>
-      <thead><tr>${token.header.map((cell) => html`<th scope="col">${inline(cell.tokens, words, depth)}</th>`)}</tr></thead>
-      <tbody>${token.rows.map((row) => html`<tr>${cells(row)}</tr>`)}</tbody>
+      <thead><tr>${head!.map((cell) => html`<th scope="col">${inline(cell, words)}</th>`)}</tr></thead>
+      <tbody>${rows.map((row) => html`<tr>${row.map((cell) => html`<td>${inline(cell, words)}</td>`)}</tr>`)}</tbody>
     </table>
   </div>`;
 }
 
-function inline(tokens: readonly Token[], words: Words, depth: number): Part[] {
-  if (depth > DEPTH) return tokens.map((token) => token.raw);
-  return tokens.map((token) => piece(token, words, depth + 1));
+// ---- inline
+
+function inline(pieces: Inline[], words: Words): Part[] {
+  return pieces.map((one) => piece(one, words));
 }
 
-function piece(token: Token, words: Words, depth: number): Part {
-  const t = token as Tokens.Generic;
-  const inner = () => inline(t.tokens ?? [], words, depth);
-  switch (token.type) {
+function piece(p: Inline, words: Words): Part {
+  if (typeof p === "string") return p;
+  switch (p.type) {
     case "strong":
-      return html`<strong>${inner()}</strong>`;
+      return html`<strong>${inline(p.inner, words)}</strong>`;
     case "em":
-      return html`<em>${inner()}</em>`;
+      return html`<em>${inline(p.inner, words)}</em>`;
     case "del":
-      return html`<del>${inner()}</del>`;
-    case "codespan":
-      return html`<code>${t.text}</code>`;
-    case "br":
+      return html`<del>${inline(p.inner, words)}</del>`;
+    case "code":
+      return html`<code>${p.text}</code>`;
+    case "break":
       return html`<br />`;
     case "link":
-      return link(t, inner(), words);
+      return link(p.href, p.inner, words);
     case "image":
-      return link(t, [`${words.image}: ${t.text || t.href}`], words);
-    case "escape":
-      return t.text as string;
-    case "text":
-      return t.tokens ? html`${inner()}` : unescaped(t.text as string);
-    default:
-      return token.raw;
+      return link(p.href, [`${words.image}: ${p.text || p.href}`], words);
   }
 }
 
 /** The words as they are when they say where it goes; otherwise with the host behind them. */
-function link(t: Tokens.Generic, inner: Part[], words: Words): Part {
-  const to = target(t.href as string);
-  if (!to) return html`${inner}${t.text === t.href ? nothing : ` (${t.href})`}`;
-  const says = typeof t.text === "string" && t.text.replace(/^(?:https?:\/\/|mailto:|tel:)/, "").startsWith(to.shown);
+function link(href: string, inner: Inline[], words: Words): Part {
+  const to = target(href);
+  const said = spoken(inner);
+  if (!to) return html`${unlinked(inner, words)}${href && said !== href ? ` (${href})` : nothing}`;
+  const says = said.replace(/^(?:https?:\/\/|mailto:|tel:)/i, "");
+  const clear = says === to.shown || says.startsWith(`${to.shown}/`) || says === to.href;
   return html`<a href=${to.href} target="_blank" rel="noopener noreferrer nofollow" title="${to.href} (${words.opensOutside})"
-    >${inner}${says ? nothing : html`<span class="host"> (${to.shown})</span>`}</a
+    >${unlinked(inner, words)}${clear ? nothing : html`<span class="host"> (${to.shown})</span>`}</a
   >`;
 }
 
-function unescaped(text: string): string {
-  return text.replace(/&(#x[0-9a-f]{1,6}|#\d{1,7}|[a-z]{2,6});/gi, (entity, name: string) => {
-    if (!name.startsWith("#")) return NAMED[name.toLowerCase()] ?? entity;
-    const point = name[1]!.toLowerCase() === "x" ? parseInt(name.slice(2), 16) : Number(name.slice(1));
-    return point > 31 && point < 0x110000 ? harmless(String.fromCodePoint(point)) : entity;
-  });
+/** No link within a link. */
+function unlinked(inner: Inline[], words: Words): Part[] {
+  return inner.map((p) => (typeof p !== "string" && (p.type === "link" || p.type === "image") ? spoken([p]) : piece(p, words)));
 }
 
-function spoken(tokens: readonly Token[]): string {
-  return tokens.map((token) => saying(token as Tokens.Generic)).join("");
+// ---- aloud
+
+function spoken(pieces: Inline[]): string {
+  return pieces.map(saying).join("");
 }
 
-function saying(t: Tokens.Generic): string {
-  switch (t.type) {
+function saying(p: Inline): string {
+  if (typeof p === "string") return p;
+  if (p.type === "break") return " ";
+  return "inner" in p ? spoken(p.inner) : p.text;
+}
+
+function spokenBlock(b: Block): string {
+  switch (b.type) {
+    case "code":
+      return b.text;
+    case "rule":
+      return "";
     case "list":
-      return (t as unknown as Tokens.List).items.map((item) => spoken(item.tokens) + ". ").join("");
-    case "table": {
-      const rows = [(t as unknown as Tokens.Table).header, ...(t as unknown as Tokens.Table).rows];
-      return rows.map((row) => row.map((cell) => spoken(cell.tokens)).join(", ") + ". ").join("");
-    }
-    case "space":
-    case "hr":
-    case "br":
-      return " ";
+      return b.items.map((item) => `${item.map(spokenBlock).join(" ")}.`).join(" ");
+    case "quote":
+      return b.inner.map(spokenBlock).join(" ");
+    case "table":
+      return b.rows.map((row) => `${row.map(spoken).join(", ")}.`).join(" ");
+    default:
+      return spoken(b.inner);
   }
-  const text = t.tokens ? spoken(t.tokens) : unescaped(String(t.text ?? t.raw));
-  return t.type === "paragraph" || t.type === "heading" ? `${text} ` : text;
 }

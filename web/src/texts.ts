@@ -1,14 +1,16 @@
-// What the widget itself says, in the customer's language.
+// What the widget itself says, in the customer's language. Each language is a file of its own, loaded when it is wanted.
 
-import { ar } from "./texts/ar.ts";
-import { de } from "./texts/de.ts";
-import { en, type Texts } from "./texts/en.ts";
-import { es } from "./texts/es.ts";
-import { fr } from "./texts/fr.ts";
+import type { Texts } from "./texts/en.ts";
 
 export type { Texts };
 
-const ALL: Record<string, Texts> = { en, de, es, fr, ar };
+const FILES: Record<string, () => Promise<Texts>> = {
+  en: () => import("./texts/en.ts").then((file) => file.en),
+  de: () => import("./texts/de.ts").then((file) => file.de),
+  es: () => import("./texts/es.ts").then((file) => file.es),
+  fr: () => import("./texts/fr.ts").then((file) => file.fr),
+  ar: () => import("./texts/ar.ts").then((file) => file.ar),
+};
 const RIGHT_TO_LEFT = new Set(["ar"]);
 
 export const NAMES: Record<string, string> = {
@@ -19,8 +21,8 @@ export const NAMES: Record<string, string> = {
   ar: "العربية",
 };
 
-export function texts(language: string): Texts {
-  return ALL[language] ?? en;
+export function load(language: string): Promise<Texts> {
+  return (FILES[language] ?? FILES["en"]!)();
 }
 
 export function direction(language: string): "ltr" | "rtl" {
@@ -29,7 +31,7 @@ export function direction(language: string): "ltr" | "rtl" {
 
 /** The first wish that can be served. A wish is "de", or "de-AT". */
 export function chosen(wishes: readonly (string | null | undefined)[], offered: readonly string[]): string {
-  const known = offered.filter((language) => language in ALL);
+  const known = offered.filter((language) => language in FILES);
   for (const wish of wishes) {
     const language = wish?.toLowerCase().split("-")[0];
     if (language && known.includes(language)) return language;

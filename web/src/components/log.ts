@@ -1,0 +1,346 @@
+// The thread: messages, activities, deliverables, questions. Follows the newest words while the reader is there, and
+// loads what is earlier when the reader goes up.
+
+import { css, html, LitElement, nothing, type PropertyValues } from "lit";
+import { customElement, property, query, state } from "lit/decorators.js";
+import { repeat } from "lit/directives/repeat.js";
+import type { Conversation, View } from "../conversation.ts";
+import type { Answered } from "../deliverable.ts";
+import { harmless } from "../hidden.ts";
+import * as icons from "../icons.ts";
+import { base } from "../styles.ts";
+import { filled, type Texts } from "../texts.ts";
+import type { Deliverable, Interrupt, Item, Message, Tool } from "../types.ts";
+import "./activity.ts";
+import "./approval.ts";
+import "./deliverable.ts";
+import "./message.ts";
+
+/** A reader so near the end follows it. */
+const NEAR_PX = 80;
+/** Where the page before is asked for. */
+const TOP_PX = 400;
+
+type Entry = { key: string; item: Exclude<Item, Tool> } | { key: string; tools: Tool[] };
+
+@customElement("parley-log")
+export class Log extends LitElement {
+  static override styles = [
+    base,
+    css`
+      :host {
+        position: relative;
+        flex: 1;
+        min-height: 0;
+        display: flex;
+        flex-direction: column;
+      }
+      .scroll {
+        flex: 1;
+        overflow-y: auto;
+        overscroll-behavior: contain;
+        padding: 1rem 1rem 0.5rem;
+        scrollbar-width: thin;
+      }
+      .scroll:focus-visible {
+        outline-offset: -3px;
+      }
+      .entry {
+        margin-bottom: 0.75rem;
+        content-visibility: auto;
+        contain-intrinsic-size: auto 5rem;
+      }
+      /* What may grow is drawn, so that the place of the reader stays. */
+      .entry.newest {
+        content-visibility: visible;
+      }
+      .floor {
+        display: flex;
+        align-items: center;
+        gap: 0.75rem;
+        color: var(--muted);
+        font-size: 0.8125rem;
+      }
+      .floor::before,
+      .floor::after {
+        content: "";
+        flex: 1;
+        border-top: 1px solid var(--line);
+      }
+      .jump {
+        position: absolute;
+        inset-block-end: 0.5rem;
+        inset-inline: 0;
+        margin-inline: auto;
+        width: fit-content;
+        display: flex;
+        align-items: center;
+        gap: 0.3rem;
+        box-shadow: var(--shadow);
+      }
+      .earlier {
+        display: block;
+        margin: 0 auto 1rem;
+      }
+      .thinking {
+        display: flex;
+        align-items: center;
+        gap: 0.5rem;
+        min-height: 28px;
+        color: var(--muted);
+        font-size: 0.875rem;
+      }
+      .dots {
+        display: inline-flex;
+        gap: 4px;
+      }
+      .dots i {
+        width: 6px;
+        height: 6px;
+        border-radius: 50%;
+        background: currentColor;
+        animation: bounce 1.2s infinite ease-in-out;
+      }
+      .dots i:nth-child(2) {
+        animation-delay: 0.15s;
+      }
+      .dots i:nth-child(3) {
+        animation-delay: 0.3s;
+      }
+      @keyframes bounce {
+        0%,
+        60%,
+        100% {
+          opacity: 0.35;
+        }
+        30% {
+          opacity: 1;
+          transform: translateY(-3px);
+        }
+      }
+      .failed {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        gap: 0.5rem;
+        padding: 0.6rem 0.9rem;
+        border-radius: var(--radius);
+        background: var(--bad-ground);
+        color: var(--bad);
+      }
+      @media print {
+        .scroll {
+          overflow: visible;
+        }
+        .entry {
+          content-visibility: visible;
+        }
+        .jump,
+        .earlier {
+          display: none;
+        }
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) texts!: Texts;
+  @property() language = "en";
+  @property({ attribute: false }) conversation!: Conversation;
+  @property({ attribute: false }) view!: View;
+  @property() greeting = "";
+  @property({ type: Number }) now = 0;
+  @query(".scroll") private scroller!: HTMLElement;
+  @state() private away = false;
+  #anchor: { top: number; height: number } | undefined;
+  #following = true;
+
+  override render() {
+    const { snapshot } = this.view;
+    const entries = grouped(snapshot?.items ?? []);
+    const last = entries.length - 1;
+    return html`
+      <div class="scroll" role="log" aria-live="off" aria-label=${this.texts.conversation} tabindex="0" @scroll=${this.#scrolled}>
+        ${snapshot?.earlier ? this.#earlierButton() : this.#greeting()}
+        ${repeat(entries, (entry) => entry.key, (entry, n) => html`<div class="entry ${n >= last - 2 ? "newest" : ""}">${this.#entry(entry, n === last)}</div>`)}
+        ${this.#draft()} ${this.#ending()}
+        ${this.view.unsent.map((message) => html`<div class="entry newest">${this.#unsent(message)}</div>`)}
+      </div>
+      ${this.away ? html`<button class="jump" type="button" @click=${() => this.toEnd()}>${icons.down()} ${this.texts.newest}</button>` : nothing}
+    `;
+  }
+
+  // ---- entries
+
+  #entry(entry: Entry, newest: boolean) {
+    if ("tools" in entry) return html`<parley-activity .texts=${this.texts} .tools=${entry.tools}></parley-activity>`;
+    const { item } = entry;
+    switch (item.kind) {
+      case "message":
+        return this.#message(item, newest);
+      case "deliverable":
+        return this.#deliverable(item);
+      case "interrupt":
+        return this.#approval(item);
+      case "floor":
+        return html`<div class="floor">${this.#floor(item.holder, item.name)}</div>`;
+      default:
+        return nothing;
+    }
+  }
+
+  #message(m: Message, newest: boolean) {
+    return html`<parley-message
+      .texts=${this.texts}
+      .language=${this.language}
+      role-of=${m.role}
+      .text=${m.text}
+      .status=${m.status}
+      .author=${m.author ?? this.texts.colleague}
+      .at=${m.at}
+      .heard=${m.heard}
+      .spoken=${m.mode === "voice"}
+      .rating=${m.rating ?? ""}
+      ?newest=${newest}
+      @rate=${(event: CustomEvent) => void this.conversation.rate(m.id, event.detail as "up" | "down")}
+    ></parley-message>`;
+  }
+
+  #unsent(m: { id: string; text: string; refused?: string }) {
+    const reachable = this.view.connection === "live" || this.view.connection === "connecting";
+    const state = m.refused ?? (reachable ? "sending" : "waiting");
+    return html`<parley-message
+      .texts=${this.texts}
+      role-of="user"
+      .text=${m.text}
+      .unsent=${state}
+      @discard=${() => this.conversation.discard(m.id)}
+      @edit=${() => this.conversation.discard(m.id)}
+    ></parley-message>`;
+  }
+
+  #deliverable(item: Deliverable) {
+    const key = `${item.id}@${item.version}`;
+    return html`<parley-deliverable
+      .texts=${this.texts}
+      .language=${this.language}
+      .item=${item}
+      .busy=${this.view.busy.has(key)}
+      .note=${this.view.notes.get(key) ?? ""}
+      .now=${item.status === "shown" && item.expires_at ? this.now : item.at}
+      @shown=${() => void this.conversation.acknowledge(item.id, item.version)}
+      @answer=${(event: CustomEvent<Answered>) =>
+        void this.conversation.answer(item.id, item.version, event.detail.decision, event.detail.answer)}
+    ></parley-deliverable>`;
+  }
+
+  #approval(item: Interrupt) {
+    return html`<parley-approval
+      .texts=${this.texts}
+      .language=${this.language}
+      .item=${item}
+      .busy=${this.view.busy.has(item.id)}
+      .note=${this.view.notes.get(item.id) ?? ""}
+      .now=${item.status === "open" ? this.now : item.at}
+      @decide=${(event: CustomEvent<{ decision: "approve" | "reject"; args?: object }>) =>
+        void this.conversation.decide(item.id, event.detail.decision, event.detail.args)}
+    ></parley-approval>`;
+  }
+
+  #floor(holder: string, name: string | null) {
+    const who = harmless(name ?? this.texts.colleague);
+    return filled(holder === "operator" ? this.texts.joined : this.texts.left, { name: who });
+  }
+
+  #greeting() {
+    if (!this.greeting || this.view.loading) return nothing;
+    return html`<div class="entry">
+      <parley-message .texts=${this.texts} role-of="agent" .text=${this.greeting}></parley-message>
+    </div>`;
+  }
+
+  #earlierButton() {
+    return html`<button class="earlier quiet small" type="button" @click=${this.#earlier}>${this.texts.earlier}</button>`;
+  }
+
+  // ---- the end of the thread
+
+  #draft() {
+    const draft = this.view.snapshot?.draft;
+    if (!draft?.text) return nothing;
+    return html`<div class="entry newest">
+      <parley-message .texts=${this.texts} role-of="agent" .text=${draft.text} writing></parley-message>
+    </div>`;
+  }
+
+  /** That an answer is under way, or what became of it. */
+  #ending() {
+    const s = this.view.snapshot;
+    if (!s) return nothing;
+    const last = s.items.at(-1);
+    const atWork = last?.kind === "tool" && last.status === "running" && last.calls === "tool";
+    if (s.turn?.status === "running" && !s.draft?.text && !atWork) {
+      return html`<div class="thinking"><span class="dots"><i></i><i></i><i></i></span>${this.texts.thinking}</div>`;
+    }
+    const failed = !s.turn && s.last_turn && ["failed", "interrupted"].includes(s.last_turn.status) && !this.view.unsent.length;
+    if (!failed || s.last_turn!.code === "guardrail") return nothing;
+    return html`<div class="failed entry" role="status">
+      <span dir="auto">${harmless(s.last_turn!.aloud ?? this.texts.wrong)}</span>
+      <button type="button" @click=${() => this.conversation.retry()}>${this.texts.retry}</button>
+    </div>`;
+  }
+
+  // ---- scrolling
+
+  toEnd(): void {
+    this.#following = true;
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  protected override willUpdate(changed: PropertyValues): void {
+    const before = changed.get("view") as View | undefined;
+    if (!before || !this.scroller) return;
+    const prepended = (before.snapshot?.earlier ?? 0) > (this.view.snapshot?.earlier ?? 0);
+    this.#anchor = prepended ? { top: this.scroller.scrollTop, height: this.scroller.scrollHeight } : undefined;
+    if (before.snapshot?.conversation !== this.view.snapshot?.conversation) this.#following = true;
+    if (this.view.unsent.length > before.unsent.length) this.#following = true;
+  }
+
+  protected override updated(): void {
+    if (this.#anchor) {
+      this.scroller.scrollTop = this.#anchor.top + this.scroller.scrollHeight - this.#anchor.height;
+      this.#anchor = undefined;
+    } else if (this.#following) {
+      // Children draw themselves after this: the end is where it is when they have.
+      requestAnimationFrame(() => this.#following && this.toEnd());
+    }
+  }
+
+  protected override firstUpdated(): void {
+    new ResizeObserver(() => this.#following && this.toEnd()).observe(this.scroller);
+  }
+
+  readonly #scrolled = (): void => {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    this.away = !this.#following;
+    if (scrollTop < TOP_PX && this.view.snapshot?.earlier) this.#earlier();
+  };
+
+  readonly #earlier = (): void => void this.conversation.earlier();
+}
+
+/** Calls that follow each other are one activity; those that only show something have their card. */
+function grouped(items: readonly Item[]): Entry[] {
+  const out: Entry[] = [];
+  for (const item of items) {
+    if (item.kind === "tool") {
+      if (item.calls && item.calls !== "tool") continue;
+      const last = out.at(-1);
+      if (last && "tools" in last) last.tools.push(item);
+      else out.push({ key: item.id, tools: [item] });
+    } else if (item.kind === "interrupt" ? item.reason === "confirmation" : item.kind !== "handoff") {
+      out.push({ key: `${item.kind}:${item.id ?? item.at}`, item });
+    }
+  }
+  return out;
+}

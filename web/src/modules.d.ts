@@ -1,0 +1,2 @@
+// Made by build.mjs: imports every file of deliverables/.
+declare module "parley:deliverables";

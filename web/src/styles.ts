@@ -1,0 +1,217 @@
+// What all components share.
+
+import { css } from "lit";
+
+export const base = css`
+  *,
+  *::before,
+  *::after {
+    box-sizing: border-box;
+  }
+  :host {
+    display: block;
+    overflow-wrap: anywhere;
+  }
+  [hidden] {
+    display: none !important;
+  }
+  button,
+  input,
+  select,
+  textarea {
+    font: inherit;
+    color: inherit;
+  }
+  button {
+    min-height: 40px;
+    padding: 0.4rem 0.9rem;
+    border: 1px solid var(--strong-line);
+    border-radius: calc(var(--radius) * 0.75);
+    background: var(--ground);
+    cursor: pointer;
+    text-align: center;
+  }
+  button:hover:not(:disabled) {
+    background: var(--raised);
+  }
+  button.solid {
+    background: var(--accent);
+    border-color: var(--accent);
+    color: var(--on-accent);
+    font-weight: 600;
+  }
+  button.solid:hover:not(:disabled) {
+    filter: brightness(1.08);
+    background: var(--accent);
+  }
+  button.quiet {
+    border-color: transparent;
+    background: transparent;
+    color: var(--muted);
+  }
+  button.quiet:hover:not(:disabled) {
+    background: var(--raised);
+    color: var(--text);
+  }
+  button.small {
+    min-height: 28px;
+    padding: 0.1rem 0.5rem;
+    font-size: 0.8125rem;
+  }
+  button.icon {
+    display: inline-grid;
+    place-items: center;
+    min-width: 40px;
+    padding: 0;
+  }
+  button.icon.small {
+    min-width: 28px;
+  }
+  button:disabled {
+    opacity: 0.55;
+    cursor: default;
+  }
+  :focus-visible {
+    outline: 2px solid var(--link);
+    outline-offset: 2px;
+  }
+  svg {
+    display: block;
+  }
+  a {
+    color: var(--link);
+  }
+  .muted {
+    color: var(--muted);
+  }
+  .small {
+    font-size: 0.8125rem;
+  }
+  .row {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 0.5rem;
+  }
+  .sr {
+    position: absolute;
+    width: 1px;
+    height: 1px;
+    overflow: hidden;
+    clip-path: inset(50%);
+    white-space: nowrap;
+  }
+  @media (prefers-reduced-motion: reduce) {
+    *,
+    *::before,
+    *::after {
+      animation-duration: 0.01ms !important;
+      animation-iteration-count: 1 !important;
+      transition-duration: 0.01ms !important;
+      scroll-behavior: auto !important;
+    }
+  }
+  @media (forced-colors: active) {
+    button.solid {
+      border: 2px solid ButtonText;
+    }
+  }
+`;
+
+export const card = css`
+  .card {
+    border: 1px solid var(--line);
+    border-radius: var(--radius);
+    background: var(--ground);
+    box-shadow: var(--shadow);
+    overflow: clip;
+  }
+  .card > header {
+    display: flex;
+    align-items: flex-start;
+    gap: 0.5rem;
+    padding: 0.75rem 1rem 0;
+  }
+  .card h3 {
+    flex: 1;
+    margin: 0;
+    font-size: 1rem;
+    line-height: 1.35;
+  }
+  .card .eyebrow {
+    display: block;
+    margin: 0;
+    color: var(--muted);
+    font-size: 0.75rem;
+    font-weight: 600;
+    letter-spacing: 0.02em;
+  }
+  .card .body {
+    padding: 0.5rem 1rem 0.9rem;
+  }
+  .card footer {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 0.5rem;
+    padding: 0.75rem 1rem;
+    border-top: 1px solid var(--line);
+    background: var(--raised);
+  }
+  .card footer button {
+    flex: 1 1 auto;
+  }
+  .card p {
+    margin: 0.35rem 0;
+  }
+  .state {
+    display: inline-flex;
+    align-items: center;
+    gap: 0.35rem;
+    padding: 0.15rem 0.6rem;
+    border-radius: 99px;
+    background: var(--raised);
+    color: var(--muted);
+    font-size: 0.8125rem;
+    font-weight: 600;
+    white-space: nowrap;
+  }
+  .state.good {
+    background: var(--good-ground);
+    color: var(--good);
+  }
+  .state.bad {
+    background: var(--bad-ground);
+    color: var(--bad);
+  }
+  .state.warn {
+    background: var(--warn-ground);
+    color: var(--warn);
+  }
+  .note {
+    margin: 0;
+    padding: 0.5rem 1rem;
+    background: var(--warn-ground);
+    color: var(--warn);
+  }
+  label {
+    display: block;
+    font-weight: 600;
+  }
+  input:not([type="checkbox"], [type="radio"]),
+  select,
+  textarea {
+    width: 100%;
+    min-height: 40px;
+    padding: 0.4rem 0.6rem;
+    border: 1px solid var(--strong-line);
+    border-radius: calc(var(--radius) * 0.6);
+    background: var(--ground);
+  }
+  [aria-invalid="true"] {
+    border-color: var(--bad) !important;
+  }
+  .error {
+    margin: 0.2rem 0 0;
+    color: var(--bad);
+    font-size: 0.8125rem;
+  }
+`;
