@@ -3,6 +3,8 @@
 //
 // Own, because the whole widget has 45 KB: the usual parsers take 16 to 40 of them, and parse HTML, which is never wanted.
 
+import { harmless } from "./hidden.ts";
+
 export type Inline =
   | string
   | { type: "strong" | "em" | "del"; inner: Inline[] }
@@ -375,5 +377,5 @@ function character(entity: string): string {
   const name = entity.slice(1, -1);
   if (!name.startsWith("#")) return NAMED[name.toLowerCase()] ?? entity;
   const point = /^#x/i.test(name) ? parseInt(name.slice(2), 16) : Number(name.slice(1));
-  return point > 31 && point < 0x110000 && (point < 0xd800 || point > 0xdfff) ? String.fromCodePoint(point) : entity;
+  return point > 31 && point < 0x110000 && (point < 0xd800 || point > 0xdfff) ? harmless(String.fromCodePoint(point)) : entity;
 }

@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Sentences } from "../src/announcer.ts";
+
+function heard(text: string, step: number): string[] {
+  const sentences = new Sentences();
+  const out: string[] = [];
+  for (let end = step; end < text.length; end += step) out.push(sentences.take("m", text.slice(0, end), false));
+  out.push(sentences.take("m", text, true));
+  return out.filter(Boolean);
+}
+
+test("a screen reader hears whole sentences, each once, however the text came", () => {
+  const text = "Your plan has 20 GB. It costs 19.99 euros a month! Shall I change it? Just say so";
+  for (const step of [1, 3, 7, 1000]) assert.equal(heard(text, step).join(" "), text);
+  for (const said of heard(text, 1).slice(0, -1)) assert.match(said, /[.!?]$/);
+});
+
+test("a decimal point ends no sentence", () => {
+  assert.deepEqual(heard("It is 19.99 euros.", 1), ["It is 19.99 euros."]);
+});
+
+test("a new message begins anew", () => {
+  const sentences = new Sentences();
+  assert.equal(sentences.take("m1", "One. Two", true), "One. Two");
+  assert.equal(sentences.take("m2", "One. Two", false), "One.");
+});
+
+test("what was written before the page listened is not said", () => {
+  const sentences = new Sentences();
+  sentences.skip("m1", "Old words. ");
+  assert.equal(sentences.take("m1", "Old words. New words.", true), "New words.");
+});
+
+test("a sentence without an end is not waited for", () => {
+  const sentences = new Sentences();
+  assert.ok(sentences.take("m1", "word ".repeat(100), false).length > 300);
+});
