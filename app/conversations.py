@@ -27,6 +27,7 @@ from app.shapes import (
     ForkRequest,
     HeardRequest,
     InterruptRequest,
+    ItemPage,
     SayRequest,
     Started,
     StartRequest,
@@ -74,14 +75,31 @@ async def snapshot(
     place: CurrentConversation,
     response: Response,
     known: Annotated[str | None, Header(alias="If-None-Match")] = None,
+    newest: Annotated[int | None, Query(ge=1, le=500)] = None,
 ) -> dict[str, Any]:
-    """The conversation as it stands. Its `version` is the cursor to watch from; the ETag says the same."""
+    """The conversation as it stands. Its `version` is the cursor to watch from; the ETag says the same.
+
+    With `newest`, no more than so many items; `earlier` is the number of those before, which `/items` has.
+    """
     out = await door.snapshot(place.who, place.id)
+    if newest is not None:
+        out["earlier"] = max(0, len(out["items"]) - newest)
+        del out["items"][: out["earlier"]]
     etag = f'"{out["version"]}"'
     if known == etag:
         return Response(status_code=304, headers={"ETag": etag})  # type: ignore[return-value]
     response.headers["ETag"] = etag
     return out
+
+
+@router.get("/{conversation}/items", responses=MINE)
+async def items(
+    door: TheDoor, place: CurrentConversation, before: Annotated[int, Query(ge=0, le=10**9)], limit: Limit = 50
+) -> ItemPage:
+    """A page of what is shown: the items that come just before the item numbered `before`, as they stand."""
+    shown = (await door.snapshot(place.who, place.id))["items"]
+    earlier = max(0, min(before, len(shown)) - limit)
+    return ItemPage(items=shown[earlier:before], earlier=earlier)
 
 
 @router.get("/{conversation}/history", responses=MINE)

@@ -207,6 +207,13 @@ class DeskAnswer(BaseModel):
     servers: dict[str, dict[str, Any]]
 
 
+class ItemPage(BaseModel):
+    """Items of the snapshot; `earlier` of them come before these."""
+
+    items: list[dict[str, Any]]
+    earlier: int
+
+
 class EventList(BaseModel):
     """Events in their own words; more follow after the last `seq` when there are as many as were asked for."""
 

@@ -42,6 +42,9 @@ export class Composer extends LitElement {
         line-height: 1.45;
         font-size: max(16px, 1em);
       }
+      textarea:focus-visible {
+        outline: none;
+      }
       textarea::placeholder {
         color: var(--muted);
         opacity: 1;

@@ -153,6 +153,7 @@ export class Log extends LitElement {
   @state() private away = false;
   #anchor: { top: number; height: number } | undefined;
   #following = true;
+  #top = 0;
 
   override render() {
     const { snapshot } = this.view;
@@ -160,10 +161,12 @@ export class Log extends LitElement {
     const last = entries.length - 1;
     return html`
       <div class="scroll" role="log" aria-live="off" aria-label=${this.texts.conversation} tabindex="0" @scroll=${this.#scrolled}>
+        <div class="content">
         ${snapshot?.earlier ? this.#earlierButton() : this.#greeting()}
         ${repeat(entries, (entry) => entry.key, (entry, n) => html`<div class="entry ${n >= last - 2 ? "newest" : ""}">${this.#entry(entry, n === last)}</div>`)}
         ${this.#draft()} ${this.#ending()}
         ${this.view.unsent.map((message) => html`<div class="entry newest">${this.#unsent(message)}</div>`)}
+        </div>
       </div>
       ${this.away ? html`<button class="jump" type="button" @click=${() => this.toEnd()}>${icons.down()} ${this.texts.newest}</button>` : nothing}
     `;
@@ -309,19 +312,22 @@ export class Log extends LitElement {
     if (this.#anchor) {
       this.scroller.scrollTop = this.#anchor.top + this.scroller.scrollHeight - this.#anchor.height;
       this.#anchor = undefined;
-    } else if (this.#following) {
-      // Children draw themselves after this: the end is where it is when they have.
-      requestAnimationFrame(() => this.#following && this.toEnd());
     }
   }
 
+  /** Children draw themselves after this element, and again when fonts or pictures come. */
   protected override firstUpdated(): void {
-    new ResizeObserver(() => this.#following && this.toEnd()).observe(this.scroller);
+    const sizes = new ResizeObserver(() => this.#following && this.toEnd());
+    sizes.observe(this.scroller);
+    sizes.observe(this.scroller.firstElementChild!);
   }
 
   readonly #scrolled = (): void => {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const near = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    // What grows below the reader is not the reader's leaving.
+    this.#following = near || (this.#following && scrollTop >= this.#top);
+    this.#top = scrollTop;
     this.away = !this.#following;
     if (scrollTop < TOP_PX && this.view.snapshot?.earlier) this.#earlier();
   };

@@ -43,6 +43,8 @@ export class MessageElement extends LitElement {
         background: var(--accent);
         color: var(--on-accent);
         border-end-end-radius: 4px;
+      }
+      .words {
         white-space: pre-wrap;
       }
       .operator {
@@ -143,6 +145,9 @@ export class MessageElement extends LitElement {
         color: var(--muted);
         font-size: 0.75rem;
       }
+      :host([role-of="user"]) .foot {
+        flex-direction: row-reverse;
+      }
       .foot span {
         padding-inline: 0.25rem;
       }
@@ -208,7 +213,7 @@ export class MessageElement extends LitElement {
     return html`
       <div class="bubble ${this.from} ${this.unsent ? "unsent" : ""} ${this.writing ? "caret" : ""}" dir="auto" aria-busy=${this.writing}>
         ${this.from === "operator" ? html`<div class="who">${harmless(this.author)}</div>` : html`<span class="sr">${own ? this.texts.you : this.texts.assistant}: </span>`}
-        ${own ? harmless(this.text) : markdown(this.heard ?? this.text, this.texts)}
+        ${own ? html`<span class="words">${harmless(this.text)}</span>` : markdown(this.heard ?? this.text, this.texts)}
       </div>
       ${this.writing ? nothing : this.unsent ? this.#waiting() : this.#foot(own)}
     `;
