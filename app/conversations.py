@@ -94,9 +94,9 @@ async def snapshot(
 
 @router.get("/{conversation}/items", responses=MINE)
 async def items(
-    door: TheDoor, place: CurrentConversation, before: Annotated[int, Query(ge=0, le=10**9)], limit: Limit = 50
+    door: TheDoor, place: CurrentConversation, before: Annotated[int, Query(ge=0, le=10**9)] = 10**9, limit: Limit = 50
 ) -> ItemPage:
-    """A page of what is shown: the items that come just before the item numbered `before`, as they stand."""
+    """A page of what is shown: the items just before the one numbered `before`, or the newest."""
     shown = (await door.snapshot(place.who, place.id))["items"]
     earlier = max(0, min(before, len(shown)) - limit)
     return ItemPage(items=shown[earlier:before], earlier=earlier)
