@@ -44,7 +44,8 @@ export abstract class DeliverableElement<Payload> extends LitElement {
 
   protected decide(decision: string, answer?: object): void {
     if (!this.open || this.busy) return;
-    this.dispatchEvent(new CustomEvent<Answered>("answer", { detail: answer ? { decision, answer } : { decision } }));
+    const detail = answer ? { decision, answer } : { decision };
+    this.dispatchEvent(new CustomEvent<Answered>("answer", { detail, bubbles: true, composed: true }));
   }
 
   override render(): TemplateResult {

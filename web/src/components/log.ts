@@ -157,7 +157,7 @@ export class Log extends LitElement {
 
   override render() {
     const { snapshot } = this.view;
-    const entries = grouped(snapshot?.items ?? []);
+    const entries = grouped(snapshot?.items ?? [], new Set(snapshot?.open));
     const last = entries.length - 1;
     return html`
       <div class="scroll" role="log" aria-live="off" aria-label=${this.texts.conversation} tabindex="0" @scroll=${this.#scrolled}>
@@ -335,12 +335,13 @@ export class Log extends LitElement {
   readonly #earlier = (): void => void this.conversation.earlier();
 }
 
-/** Calls that follow each other are one activity; those that only show something have their card. */
-function grouped(items: readonly Item[]): Entry[] {
+/** Calls that follow each other are one activity. What only shows something, or waits for a yes, has its card. */
+function grouped(items: readonly Item[], open: ReadonlySet<string>): Entry[] {
+  const asked = new Set(items.map((item) => (item.kind === "interrupt" && open.has(item.id) ? item.call : "")));
   const out: Entry[] = [];
   for (const item of items) {
     if (item.kind === "tool") {
-      if (item.calls && item.calls !== "tool") continue;
+      if ((item.calls && item.calls !== "tool") || asked.has(item.id)) continue;
       const last = out.at(-1);
       if (last && "tools" in last) last.tools.push(item);
       else out.push({ key: item.id, tools: [item] });

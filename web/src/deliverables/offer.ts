@@ -35,9 +35,6 @@ export const offerStyles = css`
   .terms {
     white-space: pre-wrap;
   }
-  .print {
-    flex: 0 0 auto !important;
-  }
 `;
 
 @customElement("parley-display-offer")
@@ -55,13 +52,15 @@ export class OfferElement extends DeliverableElement<OfferPayload> {
     return this.framed(
       offer.title,
       this.eyebrow,
-      this.state(words, ["accept"]),
+      html`${this.state(words, ["accept"])}${this.#printButton()}`,
       html`${bill(offer, texts, this.language)} ${this.#term(offer)} ${this.#validity()} ${this.#terms(offer)} ${this.#before()}`,
-      html`${this.open ? (this.wishing ? this.#wish() : this.#buttons()) : nothing}
-        <button class="quiet icon print" type="button" aria-label=${texts.print} title=${texts.print} @click=${this.#print}>
-          ${icons.printer()}
-        </button>`,
+      this.open ? (this.wishing ? this.#wish() : this.#buttons()) : nothing,
     );
+  }
+
+  #printButton() {
+    const name = this.texts.print;
+    return html`<button class="quiet icon small" type="button" aria-label=${name} title=${name} @click=${this.#print}>${icons.printer()}</button>`;
   }
 
   #term(offer: OfferPayload) {
