@@ -8,10 +8,11 @@ import time
 
 import mcp
 import pytest
+import yaml
 from agents import FunctionTool
 
 from agent_core import open_core
-from agent_core.demo.script import Call, Say, covered, decide
+from agent_core.demo.script import LANGUAGE, Call, Say, covered, decide
 from agent_core.demo_model import DemoModel
 from agent_core.events import TextDelta, TurnFinished
 from agent_core.gateway import title
@@ -21,6 +22,7 @@ from tests.conftest import ANA, Watch
 from tools.telecom.server import create_server
 
 TEAM = read_team(DEMO_TEAM, {"tools_database": "unused"})
+STARTERS = yaml.safe_load(DEMO_TEAM.with_name("site.yaml").read_text("utf-8"))["starters"]
 GREETER = [*TEAM.agent("greeter").tools, *TEAM.agent("greeter").deliverables]
 
 
@@ -187,3 +189,12 @@ async def test_the_demo_streams_through_the_whole_core(settings):
         assert snapshot["items"][-1]["text"] == watch.text
         assert json.dumps(snapshot)
         await watch.aclose()
+
+
+@pytest.mark.parametrize(
+    ("language", "prompt"),
+    [(language, prompt) for language, prompts in STARTERS.items() for prompt in prompts],
+)
+def test_what_the_widget_suggests_to_say_is_understood(language, prompt):
+    spoken = next(name for name, code in LANGUAGE.items() if code == language)
+    assert said(prompt, spoken)[0] != said("blah", spoken)[0]
