@@ -1,0 +1,176 @@
+"""A customer who speaks, without a room and without sound: what they say is given to the session as transcripts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import stt, utils
+from livekit.agents.language import LanguageCode
+from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
+from livekit.agents.voice.io import AudioInput, TextOutput
+
+from agent_core.door import Conversations
+from agent_core.events import Event, Logged
+from app.remote import open_remote
+from tests.conftest import ANA, Watch
+from tests.wire import SERVICE_TOKEN, serving
+from voice.options import TurnTaking
+from voice.session import Speech, Ticket, VoiceSession
+
+CUSTOMER = "customer-ana"
+#: By transcripts alone, with no waiting for more.
+AT_ONCE = TurnTaking(detection="stt", min_delay=0.0, max_delay=0.0, interruption=0.0, closing=0.0)
+
+
+class Microphone(AudioInput):
+    """Open, and silent."""
+
+    def __init__(self) -> None:
+        super().__init__(label="microphone")
+        self.frames: utils.aio.Chan[rtc.AudioFrame] = utils.aio.Chan()
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        return await self.frames.__anext__()
+
+
+class Mouth(stt.STT):
+    """What the customer says, as a speech-to-text service tells it."""
+
+    def __init__(self) -> None:
+        super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=True))
+        self.events: asyncio.Queue[stt.SpeechEvent | Exception] = asyncio.Queue()
+        self.streams = 0
+
+    def stream(self, *, conn_options: Any = DEFAULT_API_CONNECT_OPTIONS, **_: Any) -> stt.RecognizeStream:
+        self.streams += 1
+        return _Listening(stt=self, conn_options=conn_options)
+
+    async def _recognize_impl(self, *_: Any, **__: Any) -> stt.SpeechEvent:
+        raise AssertionError("it streams")
+
+    def begin(self) -> None:
+        self.events.put_nowait(stt.SpeechEvent(stt.SpeechEventType.START_OF_SPEECH))
+
+    def interim(self, text: str) -> None:
+        self.events.put_nowait(_transcript(stt.SpeechEventType.INTERIM_TRANSCRIPT, text))
+
+    def final(self, text: str) -> None:
+        self.events.put_nowait(_transcript(stt.SpeechEventType.FINAL_TRANSCRIPT, text))
+
+    def end(self) -> None:
+        self.events.put_nowait(stt.SpeechEvent(stt.SpeechEventType.END_OF_SPEECH))
+
+    def say(self, text: str) -> None:
+        self.begin()
+        self.final(text)
+        self.end()
+
+
+def _transcript(type_: stt.SpeechEventType, text: str) -> stt.SpeechEvent:
+    data = stt.SpeechData(language=LanguageCode("en"), text=text, confidence=1.0)
+    return stt.SpeechEvent(type_, alternatives=[data])
+
+
+class _Listening(stt.RecognizeStream):
+    _stt: Mouth
+
+    async def _run(self) -> None:
+        while True:
+            event = await self._stt.events.get()
+            if isinstance(event, Exception):
+                raise event
+            event.created_at = time.time()
+            self._event_ch.send_nowait(event)
+
+
+class Ear(TextOutput):
+    """What the customer hears, in words."""
+
+    def __init__(self) -> None:
+        super().__init__(label="ear", next_in_chain=None)
+        self.spoken: list[str] = []  # one for each piece of speech
+        self._now = ""
+        self._news = asyncio.Event()
+
+    async def capture_text(self, text: str) -> None:
+        self._now += str(text)
+        self._news.set()
+
+    def flush(self) -> None:
+        self.spoken.append(self._now)
+        self._now = ""
+        self._news.set()
+
+    @property
+    def everything(self) -> str:
+        return " ".join([*self.spoken, self._now])
+
+    async def until(self, wanted: Callable[[Ear], bool], seconds: float = 8) -> None:
+        async with asyncio.timeout(seconds):
+            while not wanted(self):
+                self._news.clear()
+                await self._news.wait()
+
+    async def hears(self, text: str, seconds: float = 8) -> None:
+        """Until this was said, in one piece."""
+        try:
+            await self.until(lambda ear: text in ear.everything, seconds)
+        except TimeoutError:
+            raise AssertionError(f"{text!r} was not said; heard: {self.spoken} {self._now!r}") from None
+
+
+@dataclass
+class Call:
+    """A conversation, and the customer's voice in it."""
+
+    door: Any  # the core, in this process
+    remote: Conversations  # the same, as the worker reaches it
+    conversation: str
+    voice: VoiceSession
+    mouth: Mouth
+    ear: Ear
+    watch: Watch
+
+    def events(self, type_: type[Event]) -> list[Any]:
+        return [i.event for i in self.watch.seen if isinstance(i, Logged) and isinstance(i.event, type_)]
+
+    def model_saw(self) -> list[Any]:
+        return self.door.turns._shop.models.seen
+
+
+@asynccontextmanager
+async def conversing(core: Any, settings: Any, *steps: Any, **how: Any) -> AsyncIterator[tuple[Any, Conversations]]:
+    """The core, and its door as a voice worker sees it: over HTTP, with the service's token."""
+    async with (
+        core(*steps, **how) as door,
+        serving(settings, door) as served,
+        open_remote(served.address, token=SERVICE_TOKEN) as remote,
+    ):
+        yield door, remote
+
+
+@asynccontextmanager
+async def calling(
+    core: Any, settings: Any, *steps: Any, before: Callable[[Any, str], Any] | None = None, **how: Any
+) -> AsyncIterator[Call]:
+    """A customer in a call. `before`: what happens in the conversation before they speak."""
+    async with conversing(core, settings, *steps, **how) as (door, remote):
+        conversation = await door.start(ANA)
+        if before is not None:
+            await before(door, conversation)
+        mouth, ear, watch = Mouth(), Ear(), Watch(door, ANA, conversation)
+        speech = Speech(stt=mouth, turns=AT_ONCE)
+        voice = VoiceSession(remote, Ticket(conversation, "vs_1", CUSTOMER), speech)
+        voice.live.input.audio, voice.live.output.transcription = Microphone(), ear
+        await voice.start()
+        try:
+            yield Call(door, remote, conversation, voice, mouth, ear, watch)
+        finally:
+            await voice.aclose()
+            await watch.aclose()
