@@ -31,16 +31,18 @@ NODE := $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 1
 NPM := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 QUIET_NPM := --ignore-scripts --no-audit --no-fund --loglevel=error
 
+AGAIN := $(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST))
+
 .PHONY: run test check crash bench lock web
 
 # Two things at once: Python's packages and the widget. Where the widget can't be built, the server says so on its pages.
 run:
-	@$(MAKE) --no-print-directory -j2 $(VENV)/.runtime web-if-possible
+	@$(AGAIN) -j2 $(VENV)/.runtime web-if-possible
 	@exec $(BIN)/parley serve
 
 .PHONY: web-if-possible
 web-if-possible:
-	@$(MAKE) --no-print-directory $(WIDGET) || echo 'The widget could not be built: npm and its registry are needed once. The rest runs.'
+	@$(AGAIN) $(WIDGET) || echo 'The widget could not be built: npm and its registry are needed once. The rest runs.'
 
 web: $(WIDGET)
 

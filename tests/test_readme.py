@@ -231,7 +231,7 @@ async def test_the_curl_commands_hold_a_conversation(tmp_path: Path) -> None:
 @pytest.mark.timeout(peers.INSTALL_SECONDS + 60)
 async def test_the_client_in_a_page_holds_a_conversation(tmp_path: Path) -> None:
     peers.install()
-    (tmp_path / "page.mjs").write_text(block("In a page", "js").replace(THERE, "THERE"))
+    (tmp_path / "page.mjs").write_text(block("Other clients", "js").replace(THERE, "THERE"))
     (tmp_path / "node_modules").symlink_to(peers.MODULES)
     settings = demo(tmp_path)
     async with open_core(settings) as door, serving(settings, door) as served:
@@ -264,7 +264,7 @@ def shop_of_the_readme(tmp_path: Path, settings: Settings, monkeypatch: pytest.M
     tool, team = block("A tool, and an agent", "python"), block("A tool, and an agent", "yaml")
     (tmp_path / "readme_shop.py").write_text(tool)
     (tmp_path / "readme_kinds").mkdir()
-    (tmp_path / "readme_kinds" / "pickup.py").write_text(block("A deliverable", "python"))
+    (tmp_path / "readme_kinds" / "callback.py").write_text(block("A deliverable", "python"))
     (tmp_path / "shop.yaml").write_text(team.replace("tools.shop:", "readme_shop:"))
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
@@ -277,7 +277,7 @@ async def test_the_tool_runs_after_a_yes_and_the_deliverable_is_decided(
     core: OpenCore, watching: Any, shop_of_the_readme: Settings
 ) -> None:
     reserve = Call("reserve", {"article": "apples", "pieces": 3})
-    show = Call("displayPickup", {"article": "3 apples", "times": ["Monday 10:00", "Monday 17:00"]})
+    show = Call("displayCallback", {"about": "Your apples", "times": ["Monday 10:00", "Monday 17:00"]})
     steps = [reserve], [show], "Pick a time.", "See you on Monday."
     async with core(*steps, team_file=shop_of_the_readme.team_file) as door:
         conversation = await door.start(ANA)
@@ -288,9 +288,25 @@ async def test_the_tool_runs_after_a_yes_and_the_deliverable_is_decided(
         await door.decide(ANA, conversation, asked.interrupt, "approve")
         assert (await watch.event(ToolFinished, status="ok")).output.find("3 apples put aside") >= 0
         shown = await watch.event(DeliverableShown)
-        assert shown.payload["article"] == "3 apples (9:00 to 18:00)"
+        assert shown.payload["hours"] == "9:00 to 18:00"
         await watch.event(TurnFinished)
         answer = {"time": "Monday 17:00"}
         await door.decide_deliverable(ANA, conversation, shown.deliverable, shown.version, "pick", answer)
         decided = await watch.event(DeliverableDecided)
-        assert decided.note == "[The customer chose: Monday 17:00.]"
+        assert decided.note == "[The customer wants to be called: Monday 17:00.]"
+
+
+# ---- the page
+
+
+@pytest.mark.parametrize(("language", "file"), [("python", "identity.py"), ("js", "identity.mjs")])
+def test_the_examples_of_signing_in_are_the_ones_that_the_suite_runs(language: str, file: str) -> None:
+    assert (ROOT / "tests" / "hosts" / file).read_text() in block("On your page", language)
+
+
+def test_the_loader_takes_the_calls_that_are_named() -> None:
+    loader = (ROOT / "web" / "src" / "loader.ts").read_text()
+    named = re.search(r'parley\("open"\); // ([a-z, ]+)', README)
+    assert named
+    for call in named[1].split(", "):
+        assert f'case "{call}":' in loader, call
