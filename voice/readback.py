@@ -101,12 +101,12 @@ def _word(word: str, language: str) -> str:
 
 def _with_spelled(title: str, values: dict[str, Any], language: str) -> tuple[str, set[str]]:
     """The title with its values spelled, and the names of those that stand in it."""
-    said = set()
+    said: set[str] = set()
     for name, value in values.items():
         spelled = aloud(value, language)
         whole = re.compile(rf"(?<!\w){re.escape(str(value))}(?!\w)")
         if spelled is not None and str(value) and whole.search(title):
-            title, said = whole.sub(lambda _m, s=spelled: s, title), said | {name}
+            title, said = whole.sub(spelled.replace("\\", r"\\"), title), said | {name}
     return title, said
 
 

@@ -139,12 +139,11 @@ class VoiceSession:
         if answer is None:
             return False
         decision, question = answer
-        if decision in ("again", "screen"):
+        if decision == "again" or decision == "screen":
             self._ask()
             return True
         try:
-            verb = "approve" if decision == "approve" else "reject"
-            await self.door.decide(SERVICE, self.ticket.conversation, question.interrupt, verb)
+            await self.door.decide(SERVICE, self.ticket.conversation, question.interrupt, decision)
         except ParleyError as error:  # decided on the screen meanwhile, or too late
             self.live.say(error.aloud)
         return True

@@ -60,6 +60,10 @@ class Mouth(stt.STT):
     def interim(self, text: str) -> None:
         self.events.put_nowait(_transcript(stt.SpeechEventType.INTERIM_TRANSCRIPT, text))
 
+    def sure(self, text: str) -> None:
+        """What will not change any more, in the middle of an utterance."""
+        self.events.put_nowait(_transcript(stt.SpeechEventType.PREFLIGHT_TRANSCRIPT, text))
+
     def final(self, text: str) -> None:
         self.events.put_nowait(_transcript(stt.SpeechEventType.FINAL_TRANSCRIPT, text))
 

@@ -74,9 +74,9 @@ async def test_a_sentence_in_two_parts_is_one_message_and_one_turn(core, setting
     """Fails with preemptive generation, which answers the first part already."""
     async with calling(core, settings, "It ships tomorrow.", "A ghost.") as call:
         call.mouth.begin()
-        call.mouth.final("Can you track my order.")
+        call.mouth.sure("Can you track my order.")
         await _heard_by_the_session(call, "Can you track my order.")
-        call.mouth.final("I mean order seven.")
+        call.mouth.final("Can you track my order. I mean order seven.")
         call.mouth.end()
         await call.ear.hears("It ships tomorrow.")
         assert [m.text for m in call.events(MessageAdded)] == ["Can you track my order. I mean order seven."]
