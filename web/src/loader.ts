@@ -67,7 +67,8 @@ class Widget {
   readonly #button = document.createElement("button");
   readonly #badge = document.createElement("span");
   #frame: HTMLIFrameElement | undefined;
-  #ready = false;
+  #ready = false; // the frame listens
+  #told = false; // the page knows
   #started = false;
   #open = false;
   #unread = 0;
@@ -100,12 +101,20 @@ class Widget {
     else this.#warmUp();
   }
 
-  /** A page that swaps its body takes the widget with it: it comes back. */
+  /** A page that swaps or empties its body takes the widget with it: it comes back, and its frame loads anew. */
   #stay(): void {
-    if (this.options.mode === "inline" || !this.#started) return;
-    new MutationObserver(() => {
-      if (!this.#host.isConnected && this.#started && document.body) document.body.append(this.#host);
-    }).observe(document.documentElement, { childList: true, subtree: false });
+    if (this.options.mode === "inline") return;
+    const changes = new MutationObserver(() => {
+      const { body } = document;
+      if (!body) return;
+      if (!this.#started) return changes.disconnect();
+      changes.observe(body, { childList: true });
+      if (this.#host.isConnected) return;
+      this.#ready = false;
+      body.append(this.#host);
+    });
+    changes.observe(document.documentElement, { childList: true });
+    changes.observe(document.body, { childList: true });
   }
 
   #addButton(): void {
@@ -248,6 +257,7 @@ class Widget {
   }
 
   #post(type: string, value?: unknown): void {
+    if (type === "focus") this.#frame?.focus(); // a frame can't take the focus from the page around it
     this.#frame?.contentWindow?.postMessage({ parley: 1, type, value }, this.origin);
   }
 
@@ -263,12 +273,12 @@ class Widget {
   #becomeReady(accent: string | undefined, side: string | undefined): void {
     this.#paint(this.options.accent ?? accent, this.options.side ?? side);
     this.#remember(accent);
-    if (!this.#ready) {
-      this.#ready = true;
-      if (!this.#open) this.#post("visible", false);
-      for (const [type, value] of this.#waiting.splice(0)) this.#post(type, value);
-      this.#emit("ready");
-    }
+    if (this.#ready) return;
+    this.#ready = true;
+    if (!this.#open) this.#post("visible", false);
+    for (const [type, value] of this.#waiting.splice(0)) this.#post(type, value);
+    if (!this.#told) this.#emit("ready");
+    this.#told = true;
   }
 
   #count(unread: number): void {
