@@ -40,7 +40,12 @@ class OpenAIModels:
 
         key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
         self._default, self._api = settings.model or DEFAULT_MODEL, settings.api
-        self._client = ProviderClient(settings.openai_base_url or OPENAI, key, total_timeout=settings.turn_seconds)
+        self._client = ProviderClient(
+            settings.openai_base_url or OPENAI,
+            key,
+            idle_timeout=settings.model_silence_seconds,
+            total_timeout=settings.turn_seconds,
+        )
         self.label = f"{self._default} at {settings.openai_base_url or 'OpenAI'}"
 
     def model(self, name: str | None, on_text: TextSink) -> Model:

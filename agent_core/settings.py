@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     max_active_turns: int = Field(400, ge=1)
     max_streams: int = Field(2000, ge=1)
     turn_seconds: float = Field(120, gt=0)
+    model_silence_seconds: float = Field(60, gt=0)
     lease_seconds: float = Field(15, gt=0.5)
     history_items: int = Field(60, ge=4)
     max_steps: int = Field(20, ge=1)

@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from fastapi import Depends, Header, Path, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from agent_core.deliverable import printable
 from agent_core.door import EVERY_SITE, Principal
-from agent_core.errors import NotFound, Refused
+from agent_core.errors import Invalid, NotFound, Refused
 from app.house import House, TheHouse
 
 _bearer = HTTPBearer(auto_error=False, description="The token that POST /conversations gave, or an operator's")
@@ -22,6 +24,8 @@ CONVERSATION = re.compile("conv_[0-9a-f]{32}")
 Id = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
 #: Visitors of no site in particular, who come by the API. There may be a row of this name, to close that way.
 NO_SITE = "default"
+#: Of an operator's name.
+NAME_LENGTH = 80
 
 
 async def _client(request: Request) -> str | None:
@@ -85,8 +89,19 @@ async def _visitor(who: Bearer) -> Principal:
     return who
 
 
+def _name(header: str | None) -> str | None:
+    """Headers are ASCII; a name that is not comes percent-encoded, as `encodeURIComponent` writes it."""
+    if header is None:
+        return None
+    name = printable(unquote(header)).replace("\n", " ")
+    if not name or len(name) > NAME_LENGTH:
+        raise Invalid("Parley-Operator", f"1 to {NAME_LENGTH} characters")
+    return name
+
+
 async def _operator(
-    who: Bearer, name: Annotated[str | None, Header(alias="Parley-Operator", max_length=80, pattern=r"^[ -~]+$")] = None
+    who: Bearer,
+    header: Annotated[str | None, Header(alias="Parley-Operator", max_length=800, pattern=r"^[ -~]+$")] = None,
 ) -> Principal:
     """Operators share a token and say who they are; the one who takes a floor is the one who gives it back.
 
@@ -94,6 +109,7 @@ async def _operator(
     """
     if who is None or who.role not in ("operator", "developer"):
         raise NotFound("token")
+    name = _name(header)
     return Principal("operator", f"operator:{name}" if name else who.subject, EVERY_SITE, name or who.name)
 
 

@@ -208,7 +208,7 @@ class RemoteConversations:
         token = self._operator_token or self._token if who.role == "operator" else self._token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         if who.role == "operator" and who.name:
-            headers["Parley-Operator"] = who.name
+            headers["Parley-Operator"] = quote(who.name)
         return headers
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import jwt
@@ -310,6 +311,17 @@ async def test_an_operator_takes_the_floor_replies_and_gives_it_back(core: OpenC
             assert (await served.http.delete(f"{url}/floor", headers=served.operator)).status_code == 200
             await visitor.say("And now?")
             await reader.heard("Me again.")
+
+
+async def test_an_operators_name_in_any_script_comes_percent_encoded(core: OpenCore, settings: Any) -> None:
+    async with core() as door, serving(settings, door) as served:
+        visitor = await served.visitor()
+        url = f"/operator/conversations/{visitor.conversation}/floor"
+        named = {**served.operator, "Parley-Operator": quote("Jürgen 李")}
+        assert (await served.http.post(url, headers=named)).status_code == 200
+        assert (await visitor.get()).json()["floor"]["name"] == "Jürgen 李"
+        refused = await served.http.delete(url, headers={**served.operator, "Parley-Operator": "%20" * 9})
+        assert (refused.status_code, refused.json()["error"]["field"]) == (422, "Parley-Operator")
 
 
 async def test_what_is_exported_is_everything_and_what_is_erased_is_gone(core: OpenCore, settings: Any) -> None:
