@@ -16,9 +16,11 @@ import * as theme from "../theme.ts";
 import type { Message, Site, Watched } from "../types.ts";
 import type { Composer } from "./composer.ts";
 import type { Log } from "./log.ts";
+import type { TopicLists } from "./topics.ts";
 import "./composer.ts";
 import "./log.ts";
 import "./menu.ts";
+import "./topics.ts";
 
 const SECOND_MS = 1000;
 /** A lost connection is told when it lasts: most come back before anybody would notice. */
@@ -276,6 +278,7 @@ export class Chat extends LitElement {
     return html`
       ${this.#header(words)}
       ${this.site.demo_model ? html`<p class="demo">${words.demo}</p>` : nothing}
+      <parley-topics .texts=${words} .topics=${view.snapshot?.state["topics"] as TopicLists | undefined}></parley-topics>
       <parley-log
         .texts=${words}
         .language=${language}

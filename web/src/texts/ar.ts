@@ -124,4 +124,7 @@ export const ar: Texts = {
   alertDanger: "مهم",
   progress: "أُنجز {done} من {all}",
   notShown: "لا يمكن عرض هذا هنا.",
+  topics: "تمت معالجة {done} من {all} نقاط",
+  topicsCovered: "تمت معالجته",
+  topicsOpen: "ما زال مفتوحًا",
 };

@@ -124,4 +124,7 @@ export const de: Texts = {
   alertDanger: "Wichtig",
   progress: "{done} von {all} erledigt",
   notShown: "Das kann hier nicht gezeigt werden.",
+  topics: "{done} von {all} Punkten geklärt",
+  topicsCovered: "Geklärt",
+  topicsOpen: "Noch offen",
 };

@@ -124,6 +124,9 @@ export const en = {
   alertDanger: "Important",
   progress: "{done} of {all} done",
   notShown: "This can't be shown here.",
+  topics: "{done} of {all} points covered",
+  topicsCovered: "Covered",
+  topicsOpen: "Still open",
 };
 
 export type Texts = typeof en;

@@ -124,4 +124,7 @@ export const es: Texts = {
   alertDanger: "Importante",
   progress: "{done} de {all} hechos",
   notShown: "Esto no se puede mostrar aquí.",
+  topics: "{done} de {all} puntos tratados",
+  topicsCovered: "Tratado",
+  topicsOpen: "Pendiente",
 };

@@ -124,4 +124,7 @@ export const fr: Texts = {
   alertDanger: "Important",
   progress: "{done} sur {all} faits",
   notShown: "Impossible à afficher ici.",
+  topics: "{done} points traités sur {all}",
+  topicsCovered: "Traité",
+  topicsOpen: "En suspens",
 };
