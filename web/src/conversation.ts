@@ -40,6 +40,7 @@ export class Conversation {
   #flushing = false;
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #loadTimer: ReturnType<typeof setTimeout> | undefined;
   #arriving: Promise<void> | undefined;
   #era = 0; // rises when somebody else is meant: what was asked before is then not listened to
 
@@ -54,7 +55,7 @@ export class Conversation {
     this.outbox = new Outbox(storage);
     this.api.token = storage.kept.token;
     storage.watch(() => this.#otherTab());
-    addEventListener("online", () => this.flush());
+    addEventListener("online", () => this.#online());
   }
 
   get view(): View {
@@ -63,7 +64,7 @@ export class Conversation {
     return {
       snapshot: this.#snapshot,
       unsent: [...waiting.values()].filter((m) => !seen.has(m.id)),
-      connection: this.#snapshot ? this.#connection : navigator.onLine ? "live" : "offline",
+      connection: this.#snapshot || this.#loading ? this.#connection : navigator.onLine ? "live" : "offline",
       loading: this.#loading,
       problem: this.#problem,
       signInNeeded: this.#signInNeeded,
@@ -135,6 +136,7 @@ export class Conversation {
     this.#era++;
     this.#stream?.close();
     clearTimeout(this.#timer);
+    clearTimeout(this.#loadTimer);
     this.#flushing = false;
     this.#stream = this.#snapshot = this.#arriving = undefined;
     this.#accepted.clear();
@@ -157,6 +159,7 @@ export class Conversation {
 
   async #load(conversation: string): Promise<void> {
     const era = this.#era;
+    clearTimeout(this.#loadTimer);
     this.#loading = !this.#snapshot;
     this.changed();
     try {
@@ -181,8 +184,14 @@ export class Conversation {
   #loadFailed(conversation: string, error: unknown): void {
     if (error instanceof Refusal && !error.passing) return this.#forget();
     this.#connection = navigator.onLine ? "broken" : "offline";
-    this.#timer = setTimeout(() => void this.#load(conversation), this.#wait(error));
+    this.#loadTimer = setTimeout(() => void this.#load(conversation), this.#wait(error));
     this.changed();
+  }
+
+  #online(): void {
+    const { conversation } = this.storage.kept;
+    if (conversation && this.#loading) void this.#load(conversation);
+    this.flush();
   }
 
   /** The conversation is gone, or the token is: a new one begins with the next message. */

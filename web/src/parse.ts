@@ -157,7 +157,8 @@ function inline(text: string, depth: number): Inline[] {
 }
 
 class Reader {
-  readonly #pairs: Map<number, number>;
+  readonly #brackets: Map<number, number>;
+  readonly #parentheses: Map<number, number>;
   /** Where a mark was looked for in vain: no later beginning finds one either, up to the same end. */
   readonly #missing = new Map<string, number>();
   #depth: number;
@@ -167,7 +168,8 @@ class Reader {
     depth: number,
   ) {
     this.#depth = depth;
-    this.#pairs = brackets(text);
+    this.#brackets = pairs(text, "[", "]");
+    this.#parentheses = pairs(text, "(", ")");
   }
 
   read(at: number, end: number): Inline[] {
@@ -277,7 +279,7 @@ class Reader {
 
   #link(at: number, end: number, out: Inline[], image: boolean): number {
     const from = image ? at - 1 : at;
-    const close = this.#pairs.get(at);
+    const close = this.#brackets.get(at);
     const address = close !== undefined && close < end ? this.#target(close + 1, end) : undefined;
     if (close === undefined || !address || this.#depth >= DEPTH) {
       say(out, image ? "![" : "[", from);
@@ -295,19 +297,11 @@ class Reader {
 
   /** `(address "title")` behind a pair of brackets. */
   #target(at: number, end: number): { href: string; end: number } | undefined {
-    if (this.text[at] !== "(") return undefined;
-    const most = Math.min(end, at + LONGEST_ADDRESS);
-    let open = 1;
-    for (let n = at + 1; n < most; n++) {
-      const character = this.text[n];
-      if (character === "\n") return undefined;
-      if (character === "(") open++;
-      if (character === ")" && --open === 0) {
-        const inner = this.text.slice(at + 1, n).trim();
-        return { href: inner.replace(/^<(.*)>$/, "$1").replace(/[ \t]+["'(].*$/, "").trim(), end: n + 1 };
-      }
-    }
-    return undefined;
+    const close = this.#parentheses.get(at);
+    if (close === undefined || close >= Math.min(end, at + LONGEST_ADDRESS)) return undefined;
+    const inner = this.text.slice(at + 1, close).trim();
+    if (inner.includes("\n")) return undefined;
+    return { href: inner.replace(/^<(.*)>$/, "$1").replace(/[ \t]+["'(].*$/, "").trim(), end: close + 1 };
   }
 
   #autolink(at: number, end: number, out: Inline[]): number {
@@ -349,16 +343,16 @@ function emphasized(mark: string, inner: Inline[]): Inline {
 }
 
 /** For each opening bracket, where its closing one is. */
-function brackets(text: string): Map<number, number> {
-  const pairs = new Map<number, number>();
+function pairs(text: string, opening: string, closing: string): Map<number, number> {
+  const out = new Map<number, number>();
   const open: number[] = [];
   for (let n = 0; n < text.length; n++) {
     const character = text[n];
     if (character === "\\") n++;
-    else if (character === "[") open.push(n);
-    else if (character === "]" && open.length) pairs.set(open.pop()!, n);
+    else if (character === opening) open.push(n);
+    else if (character === closing && open.length) out.set(open.pop()!, n);
   }
-  return pairs;
+  return out;
 }
 
 /** An address without the full stop of its sentence. */

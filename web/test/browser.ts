@@ -1,6 +1,6 @@
 // As much of a browser as the parts without a screen need: Node has fetch and streams, and lacks these.
 
-const events = new EventTarget();
+let events = new EventTarget();
 
 class Shelf implements Storage {
   readonly #kept = new Map<string, string>();
@@ -41,9 +41,9 @@ function define(name: string, value: unknown): void {
   Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
 }
 
-define("addEventListener", events.addEventListener.bind(events));
-define("removeEventListener", events.removeEventListener.bind(events));
-define("dispatchEvent", events.dispatchEvent.bind(events));
+for (const name of ["addEventListener", "removeEventListener", "dispatchEvent"] as const) {
+  define(name, (...call: unknown[]) => (events[name] as (...call: unknown[]) => unknown)(...call));
+}
 define("document", page);
 define("localStorage", new Shelf());
 define("navigator", {
@@ -56,4 +56,9 @@ define("navigator", {
 export function connection(online: boolean): void {
   browser.online = online;
   dispatchEvent(new Event(online ? "online" : "offline"));
+}
+
+/** Every page is closed: nobody listens any more. */
+export function closeAll(): void {
+  events = new EventTarget();
 }

@@ -135,7 +135,7 @@ test("no text of 16 KB takes long to draw", () => {
     harmlessly(text);
     plain(text);
     const took = performance.now() - began;
-    assert.ok(took < 400, `${name}: ${took.toFixed(0)} ms`);
+    assert.ok(took < 1000, `${name}: ${took.toFixed(0)} ms`);
   }
 });
 
@@ -147,6 +147,6 @@ test("no text made by chance does harm or takes long", () => {
     const text = Array.from({ length: 10 + chance(400) }, () => parts[chance(parts.length)]).join("");
     const began = performance.now();
     harmlessly(text);
-    assert.ok(performance.now() - began < 400, JSON.stringify(text));
+    assert.ok(performance.now() - began < 1000, JSON.stringify(text));
   }
 });

@@ -1,0 +1,288 @@
+// What a customer says arrives once, whatever happens to the line, the page or the token; and what happens is seen.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { closeAll, connection } from "./browser.ts";
+import { Peer } from "./peer.ts";
+import { Api } from "../src/api.ts";
+import { Conversation } from "../src/conversation.ts";
+import { Storage } from "../src/storage.ts";
+import type { Message, Site } from "../src/types.ts";
+
+const SITE = { key: "shop" } as Site;
+let peer: Peer;
+let url: string;
+const open: Conversation[] = [];
+const waiting = new Set<() => void>();
+
+beforeEach(async () => {
+  localStorage.clear();
+  peer = new Peer();
+  url = await peer.listen();
+});
+
+afterEach(() => {
+  for (const conversation of open.splice(0)) conversation.logout();
+  peer.close();
+  closeAll();
+  connection(true);
+});
+
+/** A page that has just been loaded. */
+function page(): Conversation {
+  const changed = () => waiting.forEach((look) => look());
+  const conversation = new Conversation(SITE, new Api(url), new Storage("shop"), () => "en", changed);
+  open.push(conversation);
+  return conversation;
+}
+
+function until(holds: () => boolean, what: string): Promise<void> {
+  return new Promise((done, failed) => {
+    const timer = setTimeout(() => failed(new Error(`never: ${what}`)), 8000);
+    const poll = setInterval(() => look(), 20);
+    const look = () => {
+      if (!holds()) return;
+      clearTimeout(timer);
+      clearInterval(poll);
+      waiting.delete(look);
+      done();
+    };
+    waiting.add(look);
+    look();
+  });
+}
+
+const texts = (conversation: Conversation) =>
+  (conversation.view.snapshot?.items ?? []).filter((item) => item.kind === "message").map((item) => (item as Message).text);
+const saw = (conversation: Conversation, ...wanted: string[]) => until(() => texts(conversation).join("|") === wanted.join("|"), wanted.join("|"));
+const settled = (conversation: Conversation) => until(() => conversation.view.unsent.length === 0, "nothing unsent");
+
+test("nobody is known to the server before the first words", async () => {
+  const here = page();
+  await here.resume();
+  assert.equal(peer.asked.length, 0);
+  here.say("Hi");
+  assert.deepEqual(here.view.unsent.map((m) => m.text), ["Hi"]);
+  await saw(here, "Hi");
+  await settled(here);
+  assert.equal(peer.count(/POST .*visitors/), 1);
+  assert.equal(peer.count(/POST .conversations$/), 1);
+});
+
+test("messages arrive in the order in which they were said", async () => {
+  const here = page();
+  for (const text of ["one", "two", "three", "four"]) here.say(text);
+  await saw(here, "one", "two", "three", "four");
+});
+
+test("an answer that gets lost does not make a message arrive twice", async () => {
+  const here = page();
+  peer.trouble.push({ path: /messages/, what: "lose" });
+  here.say("Order it");
+  await saw(here, "Order it");
+  await settled(here);
+  assert.deepEqual([...peer.accepted.values()], ["Order it"]);
+});
+
+test("a line that breaks again and again loses nothing", async () => {
+  const here = page();
+  for (const what of ["refuse", "lose", "refuse"] as const) peer.trouble.push({ path: /messages/, what });
+  peer.trouble.push({ path: /visitors/, what: "refuse" }, { path: /POST .conversations$/, what: "lose" });
+  here.say("one");
+  here.say("two");
+  await saw(here, "one", "two");
+  assert.equal(peer.accepted.size, 2);
+});
+
+test("what was not sent is sent by the page that is loaded next", async () => {
+  const before = page();
+  peer.trouble.push({ path: /visitors/, what: { status: 503, retryAfter: 60 } });
+  before.say("Still here?");
+  await until(() => peer.count(/visitors/) === 1, "tried");
+  const after = page();
+  await after.resume();
+  await saw(after, "Still here?");
+  assert.equal(peer.accepted.size, 1);
+});
+
+test("a page that is loaded again shows the conversation and goes on in it", async () => {
+  const before = page();
+  before.say("one");
+  await saw(before, "one");
+  const after = page();
+  await after.resume();
+  assert.deepEqual(texts(after), ["one"]);
+  after.say("two");
+  await saw(after, "one", "two");
+  await saw(before, "one", "two");
+  assert.equal(peer.count(/POST .conversations$/), 1);
+});
+
+test("a page that is loaded while the server is away shows the conversation when it is back", async () => {
+  const before = page();
+  before.say("one");
+  await saw(before, "one");
+  for (let n = 0; n < 2; n++) peer.trouble.push({ path: /GET .conversations.conv_1$/, what: "refuse" });
+  const after = page();
+  await after.resume();
+  assert.equal(after.view.connection, "broken");
+  await saw(after, "one");
+});
+
+test("a page that is loaded without a connection shows the conversation as soon as there is one", async () => {
+  const before = page();
+  before.say("one");
+  await saw(before, "one");
+  connection(false);
+  for (let n = 0; n < 3; n++) peer.trouble.push({ path: /GET .conversations.conv_1$/, what: "refuse" });
+  const after = page();
+  await after.resume();
+  assert.equal(after.view.connection, "offline");
+  await until(() => peer.trouble.length === 0, "tried in vain");
+  const began = Date.now();
+  connection(true);
+  await saw(after, "one");
+  assert.ok(Date.now() - began < 1500);
+});
+
+test("a broken feed goes on where it broke", async () => {
+  const here = page();
+  here.say("one");
+  await saw(here, "one");
+  peer.breakFeeds();
+  peer.happens({ type: "message.added", message: "msg_o", role: "operator", text: "Missed it?", author: "Maya" });
+  await saw(here, "one", "Missed it?");
+  assert.equal(peer.asked.findLast((one) => one.path.endsWith("/events"))!.after, "2");
+  await until(() => here.view.connection === "live", "live again");
+});
+
+test("without a connection it says so, keeps what is said, and sends it when the connection is back", async () => {
+  const here = page();
+  here.say("one");
+  await saw(here, "one");
+  peer.trouble.push({ path: /events/, what: "refuse" }, { path: /messages/, what: "refuse" });
+  connection(false);
+  peer.breakFeeds();
+  assert.equal(here.view.connection, "offline");
+  here.say("two");
+  assert.deepEqual(here.view.unsent.map((m) => m.text), ["two"]);
+  connection(true);
+  await saw(here, "one", "two");
+  await settled(here);
+});
+
+test("a busy server is asked again when it said so, and its words are shown", async () => {
+  const here = page();
+  peer.trouble.push({ path: /messages/, what: { status: 429, message: "One moment, please.", retryAfter: 1 } });
+  const began = Date.now();
+  here.say("one");
+  await until(() => here.view.problem === "One moment, please.", "its words");
+  await saw(here, "one");
+  await until(() => here.view.problem === "", "no words any more");
+  assert.ok(Date.now() - began >= 1000);
+});
+
+test("a message that is refused stays, with the reason, and does not hold up the next one", async () => {
+  const here = page();
+  peer.trouble.push({ path: /messages/, what: { status: 422, message: "Too long." } });
+  here.say("bad");
+  here.say("good");
+  await saw(here, "good");
+  assert.deepEqual(here.view.unsent.map((m) => [m.text, m.refused]), [["bad", "Too long."]]);
+  here.discard(here.view.unsent[0]!.id);
+  assert.deepEqual(here.view.unsent, []);
+});
+
+test("a conversation that is gone makes room for a new one", async () => {
+  const before = page();
+  before.say("one");
+  await saw(before, "one");
+  peer.trouble.push({ path: /GET .conversations.conv_1$/, what: { status: 404 } });
+  const after = page();
+  await after.resume();
+  assert.equal(after.view.snapshot, undefined);
+  assert.equal(after.storage.kept.conversation, undefined);
+});
+
+test("a site that wants its customers signed in says so, and goes on when they are", async () => {
+  const here = page();
+  peer.trouble.push({ path: /visitors/, what: { status: 401, code: "identity_required" } });
+  here.say("Hi");
+  await until(() => here.view.signInNeeded, "told");
+  await here.identify("jwt");
+  await saw(here, "Hi");
+  assert.equal(here.view.signInNeeded, false);
+});
+
+test("who was nobody and signs in keeps the conversation", async () => {
+  const here = page();
+  here.say("Hi");
+  await saw(here, "Hi");
+  await here.identify("jwt");
+  const asked = peer.asked.findLast((one) => one.path.endsWith("/visitors"))!.body;
+  assert.deepEqual(asked, { identity: "jwt", merge: "token-1" });
+  await saw(here, "Hi");
+});
+
+test("logging out leaves nothing of the customer behind", async () => {
+  const here = page();
+  await here.identify("jwt");
+  here.say("My number is 123");
+  await saw(here, "My number is 123");
+  here.say("not sent yet");
+  here.logout();
+  assert.equal(localStorage.length, 0);
+  assert.equal(here.view.snapshot, undefined);
+  assert.deepEqual(here.view.unsent, []);
+  const after = page();
+  await after.resume();
+  assert.deepEqual(texts(after), []);
+});
+
+test("a new conversation leaves the old one on the server", async () => {
+  const here = page();
+  here.say("one");
+  await saw(here, "one");
+  await here.startNew();
+  assert.equal(here.view.snapshot, undefined);
+  here.say("two");
+  await until(() => peer.count(/POST .conversations$/) === 2, "asked for another");
+  const [first, second] = peer.asked.filter((one) => one.method === "POST" && one.path === "/conversations");
+  assert.notEqual(first!.body["thread"], second!.body["thread"]);
+});
+
+test("deciding twice is asked once", async () => {
+  const here = page();
+  here.say("one");
+  await saw(here, "one");
+  await Promise.all([1, 2, 3].map(() => here.answer("dlv_1", 1, "accept")));
+  await here.answer("dlv_1", 1, "accept");
+  assert.equal(peer.count(/decision/), 1);
+});
+
+test("an answer that the server refuses is explained in its words, and may be given again", async () => {
+  const here = page();
+  here.say("one");
+  await saw(here, "one");
+  peer.trouble.push({ path: /decision/, what: { status: 409, message: "This offer has expired." } });
+  await here.answer("dlv_1", 1, "accept");
+  assert.equal(here.view.notes.get("dlv_1@1"), "This offer has expired.");
+  assert.equal(here.view.busy.has("dlv_1@1"), false);
+});
+
+test("a page without storage works as long as it lives", async () => {
+  const shelf = localStorage;
+  const blocked = () => {
+    throw new DOMException("blocked", "SecurityError");
+  };
+  Object.defineProperty(globalThis, "localStorage", { get: blocked, configurable: true });
+  try {
+    const here = page();
+    await here.resume();
+    here.say("Hi");
+    await saw(here, "Hi");
+    await settled(here);
+  } finally {
+    Object.defineProperty(globalThis, "localStorage", { value: shelf, configurable: true, writable: true });
+  }
+});
