@@ -1,4 +1,5 @@
-// Builds the widget into dist/, with hashes in names and a manifest that the server reads; `--tests` bundles the tests.
+// Builds the widget into dist/, with hashes in names and a manifest that the server reads; `--tests` bundles the tests
+// into dist-test/ or the folder that is named.
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -75,13 +76,13 @@ async function put(name, text) {
   await rename(here(`dist/.${name}`), here(`dist/${name}`));
 }
 
-async function tests() {
+async function tests(folder = here("dist-test")) {
   const names = (await readdir(here("test"))).filter((name) => name.endsWith(".test.ts"));
   await build({
     ...common,
     minify: false,
     entryPoints: names.map((name) => here(`test/${name}`)),
-    outdir: here("dist-test"),
+    outdir: folder,
     outExtension: { ".js": ".mjs" },
     platform: "node",
     format: "esm",
@@ -91,4 +92,4 @@ async function tests() {
   console.log(names.map((name) => basename(name)).join(" "));
 }
 
-await (process.argv.includes("--tests") ? tests() : site());
+await (process.argv[2] === "--tests" ? tests(process.argv[3]) : site());
