@@ -37,6 +37,7 @@ from agent_core.text import wellformed
 from agent_core.turn import Workshop
 from agent_core.turn_rows import Lease, Outcome, Said
 from agent_core.turns import Turns
+from agent_core.voice import InProcessVoice
 
 #: A customer's message, in UTF-8. More is a document, and belongs into an upload.
 MESSAGE_BYTES = 16 * 1024
@@ -54,7 +55,8 @@ class InProcessConversations:
     def __init__(self, shop: Workshop) -> None:
         self._shop, self._db, self._feeds = shop, shop.database, shop.feeds
         self._sites = Sites(shop.database)
-        self.turns = Turns(shop, self._after_turn)
+        self.voice = InProcessVoice(self, shop)
+        self.turns = Turns(shop, self._after_turn, self.voice.sweep)
         self._analyst = Analyst(shop) if shop.team.analyst else None
 
     async def _write(self, conversation: str, work: Work) -> Outcome:

@@ -113,6 +113,110 @@ class Desk:
     servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A voice session that was asked for: which room, and who the customer is in it. `ended`: whose place it took."""
+
+    session: str
+    conversation: str
+    room: str
+    identity: str
+    mode: str
+    ended: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceTool:
+    """A tool as a realtime model is offered it."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a voice worker must know to speak for the agent that has the floor. Seconds; `speed` 1 is the usual one."""
+
+    session: str
+    conversation: str
+    identity: str
+    mode: str
+    modes: tuple[str, ...]
+    agent: str
+    instructions: str
+    language: str
+    voice: str | None = None
+    speed: float = 1.0
+    pause: float = 0.4
+    interruption: float = 0.4
+    tools: tuple[VoiceTool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What became of a call: a status as in ToolFinished, or `waiting` for the customer's yes (`interrupt`)."""
+
+    status: str
+    output: str
+    interrupt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a realtime model used."""
+
+    model: str | None = None
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Voices(Protocol):
+    """Voice sessions: at most one of a conversation. But for `ask` and `leave`, all is for the service's worker."""
+
+    async def ask(self, who: Principal, conversation: str, *, take_over: bool) -> Invitation:
+        """The customer wants to speak. Raises Conflict when they do already, and that is not taken over."""
+
+    async def leave(
+        self, who: Principal, conversation: str, *, session: str | None = None, reason: str = "left"
+    ) -> bool:
+        """Back to text (only from this session, if one is named). False: nobody was speaking."""
+
+    async def claim(self, who: Principal, session: str) -> Brief:
+        """A worker has come, once. Raises NotFound; Conflict when it is over, or another worker has it."""
+
+    async def brief(self, who: Principal, session: str) -> Brief:
+        """As things are now: after a handoff another agent speaks."""
+
+    async def beat(self, who: Principal, session: str) -> bool:
+        """The worker lives. False: the session is over."""
+
+    async def change_mode(
+        self, who: Principal, session: str, mode: str, *, reason: str | None = None, aloud: str | None = None
+    ) -> None:
+        """From now on in this mode; `text` ends the session. `aloud` is what the customer is told."""
+
+    async def hear(self, who: Principal, session: str, text: str, *, client_message_id: str) -> Receipt:
+        """The customer's final words, where the session's own model answers: a turn that no model of the core runs."""
+
+    async def call_tool(self, who: Principal, session: str, turn: str, call: str, tool: str, arguments: str) -> Called:
+        """One call of such a turn, through the gateway, once by the provider's id. Raises Conflict when the turn is over."""
+
+    async def tell(
+        self,
+        who: Principal,
+        session: str,
+        turn: str,
+        text: str,
+        *,
+        status: str = "complete",
+        last: bool = True,
+        used: Spoken = Spoken(),
+    ) -> None:
+        """What the session's model said, as far as it was heard; the last of it ends the turn."""
+
+
 class Conversations(Protocol):
     async def start(self, who: Principal, start: Start = Start()) -> str:
         """A new conversation's id; the existing one when `thread` is known for this owner."""
@@ -220,6 +324,9 @@ class Reception:
 
 class Premises(Conversations, Protocol):
     """What a server for websites needs beside conversations; only a core in the same process has it."""
+
+    @property
+    def voice(self) -> Voices: ...
 
     def reception(self) -> Reception: ...
 

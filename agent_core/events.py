@@ -267,6 +267,21 @@ class SettingChanged:
     value: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ModeChanged:
+    """How the customer and the agent speak from now on: text | pipeline | supervised | realtime.
+
+    `session` is the voice session. `reason`: left, taken_over, worker_lost, ...; `aloud` is the honest line when it was
+    not the customer's wish.
+    """
+
+    type: ClassVar[str] = "mode.changed"
+    mode: str
+    session: str | None = None
+    reason: str | None = None
+    aloud: str | None = None
+
+
 Event = (
     ConversationStarted
     | CustomerIdentified
@@ -290,6 +305,7 @@ Event = (
     | UsageCounted
     | FeedbackGiven
     | SettingChanged
+    | ModeChanged
 )
 
 TYPES: dict[str, type[Event]] = {cls.type: cls for cls in Event.__args__}

@@ -60,7 +60,7 @@ class _Graph:
         return Agent(
             name=data.name,
             handoff_description=data.description,
-            instructions=self._instructions(data),
+            instructions=instructions(self._team, self._gateway, data, self._turn.language),
             model=self._models.model(self._turn.model or data.model, self._turn.write),
             model_settings=ModelSettings(temperature=data.temperature),
             tools=[*self._tools(data), *self._client_tools()],
@@ -86,11 +86,12 @@ class _Graph:
     def _client_tools(self) -> list[FunctionTool]:
         return [_client_function(tool) for tool in self._turn.client_tools]
 
-    def _instructions(self, data: AgentData) -> str:
-        parts = [data.instructions.strip(), self._team.rules.strip(), _language_rule(self._turn.language)]
-        if missing := self._gateway.missing(data.tools):
-            parts.append(f"Out of order at the moment, do not offer it: {', '.join(missing)}.")
-        return "\n\n".join(part for part in parts if part)
+
+def instructions(team: Team, gateway: Gateway, data: AgentData, language: str) -> str:
+    parts = [data.instructions.strip(), team.rules.strip(), _language_rule(language)]
+    if missing := gateway.missing(data.tools):
+        parts.append(f"Out of order at the moment, do not offer it: {', '.join(missing)}.")
+    return "\n\n".join(part for part in parts if part)
 
 
 def _language_rule(language: str) -> str:

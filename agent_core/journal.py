@@ -101,6 +101,12 @@ def begin(connection: Connection, lease: Lease, call: Call, before: Sequence[Eve
     return call, logged
 
 
+def outcomes(connection: Connection, turn: str) -> list[tuple[str, str, str, str, str | None]]:
+    """(call, tool, arguments, status, output) of the calls of a turn."""
+    query = sa.select(calls.c.call, calls.c.tool, calls.c.arguments, calls.c.status, calls.c.output)
+    return [tuple(row) for row in connection.execute(query.where(calls.c.turn == turn).order_by(calls.c.started_at))]
+
+
 def with_id(call: Call, id_: str) -> Call:
     if id_ == call.call:
         return call

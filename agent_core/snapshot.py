@@ -138,6 +138,8 @@ def _apply(s: Snapshot, logged: e.Logged) -> None:
             _find(s, "message", event.message)["rating"] = event.rating
         case e.SettingChanged():
             s[event.name] = event.value
+        case e.ModeChanged():
+            s["mode"] = event.mode
 
 
 def _deliverable(

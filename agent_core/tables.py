@@ -85,6 +85,7 @@ turns = Table(
     Column("lease_until", BigInteger),
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
+    Column("voice", String(40)),  # the voice session whose own model answers it, or null: the core does
     Index("turns_number", "conversation", "number", unique=True),
     Index(
         "turns_one_active",
@@ -161,6 +162,30 @@ deliverables = Table(
     Column("acknowledged_at", BigInteger),
     Column("expires_at", BigInteger),
     Index("deliverables_subject", "conversation", "kind", "subject"),
+)
+
+#: Who speaks with the agent now, and who did: at most one session of a conversation is not ended.
+voice_sessions = Table(
+    "voice_sessions",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    _conversation(),
+    Column("status", String(16), nullable=False),  # asked live ended
+    Column("mode", String(16), nullable=False),
+    Column("room", String(120), nullable=False),
+    Column("identity", String(120), nullable=False),  # the customer's, in the room
+    Column("lease_until", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("reason", String(40)),
+    Index(
+        "voice_one_open",
+        "conversation",
+        unique=True,
+        sqlite_where=text("status != 'ended'"),
+        postgresql_where=text("status != 'ended'"),
+    ),
+    Index("voice_open", "status", "lease_until"),
 )
 
 #: Where the widget may be shown, and how it looks there. No secret: see site.py.

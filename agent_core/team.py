@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -67,6 +67,21 @@ class Guardrail(_Data):
         return self
 
 
+Mode = Literal["pipeline", "supervised", "realtime"]
+
+
+class Voice(_Data):
+    """How an agent speaks. `name` and `speed` as the speech provider knows them; seconds."""
+
+    name: str | None = None
+    speed: float = Field(1.0, ge=0.5, le=2)
+    #: The modes that are allowed, the preferred one first. A mode that fails falls back to the next, and at last to text.
+    modes: tuple[Mode, ...] = Field(("pipeline",), min_length=1)
+    #: So long the customer is silent when they have finished, and so long they speak when they break in.
+    pause: float = Field(0.4, ge=0, le=3)
+    interruption: float = Field(0.4, ge=0, le=3)
+
+
 class Agent(_Data):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
     description: str
@@ -74,7 +89,7 @@ class Agent(_Data):
     label: str | None = None
     model: str | None = None
     temperature: float | None = Field(None, ge=0, le=2)
-    voice: str | None = None
+    voice: Voice = Voice()
     tools: tuple[str, ...] = ()
     deliverables: tuple[str, ...] = ()
     handoffs: tuple[str, ...] = ()

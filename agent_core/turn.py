@@ -22,8 +22,9 @@ from agents.exceptions import (
 from agents.items import ModelResponse, ToolApprovalItem
 from agents.run_config import CallModelData, ModelInputData
 from agents.run_context import RunContextWrapper
+from sqlalchemy.engine import Connection
 
-from agent_core import approvals, graph, history, ids, journal, log, pricing, turn_rows
+from agent_core import approvals, graph, history, ids, journal, log, pricing, turn_rows, voice_rows
 from agent_core.approvals import Question
 from agent_core.database import Database, StorageError
 from agent_core.deliverable import Deliverable
@@ -149,6 +150,8 @@ class Turn:
             async with asyncio.timeout(self._shop.settings.turn_seconds):
                 if self.lease.attempt > 1:
                     await self._shop.gateway.settle(self)
+                if self.lease.voice is not None:
+                    return await self._lend(self.lease.voice)
                 return await self._think()
         except Fenced:
             return None
@@ -283,6 +286,17 @@ class Turn:
             ),
             rule.editable,
         )
+
+    async def _lend(self, session: str) -> Outcome:
+        """What was open is settled; the voice session's own model goes on from here."""
+        self.ending = True
+
+        def work(connection: Connection) -> Outcome:
+            log.append(connection, self.lease.conversation, [], fence=self.lease.fence)
+            voice_rows.lend(connection, session, self.lease.turn)
+            return Outcome([], {})
+
+        return await self._write(work)
 
     # ---- handoff
 

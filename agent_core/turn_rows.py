@@ -14,13 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from agent_core import ids, log
+from agent_core import ids, log, voice_rows
 from agent_core.door import EVERY_SITE, Principal
 from agent_core.errors import Conflict, Fenced, Invalid, NotFound, Overloaded
 from agent_core.events import (
@@ -56,6 +56,7 @@ class Lease:
     agent: str
     language: str | None
     model: str | None
+    voice: str | None = None  # the voice session that answers it with a model of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Said:
     role: str = "user"
     author: str | None = None
     client_tools: str | None = None
+    voice: str | None = None  # the voice session that answers it with a model of its own
 
     @property
     def hash(self) -> bytes:
@@ -163,6 +165,10 @@ def accept(connection: Connection, who: Principal, said: Said, owner: Owner) -> 
     return out
 
 
+def was_said(connection: Connection, conversation: str, key: str) -> bool:
+    return connection.execute(_find_key, {"c": conversation, "k": key}).first() is not None
+
+
 def _accept_new(connection: Connection, row: Row[Any], said: Said, owner: Owner) -> Outcome:
     message = ids.new("msg")
     if row.floor is not None or said.role == "operator":
@@ -172,6 +178,9 @@ def _accept_new(connection: Connection, row: Row[Any], said: Said, owner: Owner)
     turn = ids.new("turn")
     added = _added(said, message, turn)
     lease, started = add_turn(connection, row, turn, owner, client_tools=said.client_tools)
+    if said.voice is not None:
+        lease = None
+        voice_rows.give(connection, said.voice, turn)
     logged = log.append(connection, row.id, [*before, added, *started])
     return Outcome(logged, _reply(turn, message, row.head + len(before)), lease)
 
@@ -305,10 +314,12 @@ def resume(
         .values(
             status="running", attempt=turns.c.attempt + 1, owner=owner.name, lease_until=owner.until(), fence=mine.fence
         )
-        .returning(turns.c.attempt, turns.c.client_tools)
+        .returning(turns.c.attempt, turns.c.client_tools, turns.c.voice)
     ).one()
     log.drop_draft(connection, conversation)
     lease = _lease(mine, turn, mine.fence, row.attempt, row.client_tools)
+    if row.voice is not None:
+        lease = replace(lease, voice=voice_rows.goes_on(connection, turn, row.voice, reason))
     return lease, TurnResumed(turn, row.attempt, reason)
 
 
@@ -375,8 +386,8 @@ def release(connection: Connection, owner: Owner) -> None:
 def orphans(connection: Connection, *, everything: bool) -> list[tuple[str, str]]:
     """(conversation, turn) of running turns whose lease is over; with `everything`, of all running ones."""
     query = sa.select(turns.c.conversation, turns.c.id).where(turns.c.status == "running")
-    if not everything:
-        query = query.where(sa.func.coalesce(turns.c.lease_until, 0) < log.now_ms())
+    over = sa.func.coalesce(turns.c.lease_until, 0) < log.now_ms()
+    query = query.where(sa.or_(turns.c.voice.is_(None), over) if everything else over)
     return [(row.conversation, row.id) for row in connection.execute(query.order_by(turns.c.created_at))]
 
 
@@ -389,6 +400,16 @@ def adopt(connection: Connection, conversation: str, turn: str, owner: Owner, *,
         return None
     lease, resumed = resume(connection, conversation, turn, "restart", owner)
     return Outcome(log.append(connection, conversation, [resumed]), {}, lease)
+
+
+def waits(connection: Connection, turn: str) -> bool:
+    return connection.execute(_status, {"t": turn}).scalar() == "waiting"
+
+
+def lease_of(connection: Connection, row: Row[Any], turn: str) -> Lease:
+    """Of the active turn of a conversation, whose row this is."""
+    found = connection.execute(sa.select(turns.c.attempt, turns.c.voice).where(turns.c.id == turn)).one()
+    return replace(_lease(row, turn, row.fence, found.attempt, None), voice=found.voice)
 
 
 def require(row: Row[Any] | None, what: str) -> Row[Any]:

@@ -28,11 +28,12 @@ SWEEP_SECONDS = 2.0
 STOP_SECONDS = 5.0
 
 Ended = Callable[[Lease], Awaitable[None]]
+Sweep = Callable[[], Awaitable[None]]
 
 
 class Turns:
-    def __init__(self, shop: Workshop, ended: Ended) -> None:
-        self._shop, self._ended = shop, ended
+    def __init__(self, shop: Workshop, ended: Ended, sweep_voice: Sweep) -> None:
+        self._shop, self._ended, self._sweep_voice = shop, ended, sweep_voice
         self._running: dict[str, tuple[Turn, asyncio.Task[None]]] = {}
         self._chores: set[asyncio.Task[Any]] = set()
         self._coming = 0
@@ -208,6 +209,7 @@ class Turns:
         for row in await self._shop.database.read(approvals.expired):
             expire = partial(approvals.expire, interrupt=row.id, owner=self._shop.owner)
             await self._take_up(row.conversation, expire)
+        await self._sweep_voice()
         await self.recover(everything=False)
 
     # ---- recovery

@@ -12,7 +12,20 @@ from starlette.middleware.cors import CORSMiddleware
 
 from agent_core.door import Premises
 from agent_core.settings import Settings
-from app import agui_routes, conversations, demo, desk, feed, health, operators, pages, problems, visitors, widget
+from app import (
+    agui_routes,
+    conversations,
+    demo,
+    desk,
+    feed,
+    health,
+    operators,
+    pages,
+    problems,
+    visitors,
+    voice_worker,
+    widget,
+)
 from app.entrance import Entrance
 from app.house import House
 from app.tokens import Tokens
@@ -51,7 +64,7 @@ def create_app(settings: Settings, door: Premises | OpenDoor) -> FastAPI:
         feed.router,
     ):
         app.include_router(router)
-    for router in (operators.router, desk.router, agui_routes.router):
+    for router in (operators.router, desk.router, voice_worker.router, agui_routes.router):
         app.include_router(router)
     app.include_router(agui_routes.copilotkit)
     problems.add_handlers(app)

@@ -79,6 +79,8 @@ TAKEN: list[Event] = [
     e.CustomerIdentified("Ana"),
     e.FeedbackGiven("msg_2", "up"),
     e.SettingChanged("model", "other"),
+    e.ModeChanged("pipeline", "voice_1"),
+    e.ModeChanged("text", "voice_1", "worker_lost", "Let's go on in writing."),
     e.MessageHeard("msg_4", "Thank"),
 ]
 FAILED: list[Event] = [

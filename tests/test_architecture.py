@@ -58,6 +58,7 @@ def test_the_vocabulary_is_pinned():
         "message.added",
         "message.finished",
         "message.heard",
+        "mode.changed",
         "setting.changed",
         "state.changed",
         "tool.called",

@@ -130,6 +130,8 @@ function applied(s: Snapshot, e: Watched): Snapshot {
       return { ...s, customer: e.name ?? null };
     case "setting.changed":
       return { ...s, [e.name]: e.value };
+    case "mode.changed":
+      return { ...s, mode: e.mode };
     default:
       return s;
   }

@@ -1,0 +1,326 @@
+"""Voice sessions, in this process: who speaks, and the turns that a voice session's own model answers.
+
+Such a turn is a turn like any other: one active in the conversation, fenced, its calls in the journal through the one
+gateway. Only the model is elsewhere. When its worker is gone, the core takes the turn up, and answers it in writing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.engine import Connection, Row
+
+from agent_core import approvals, graph, ids, journal, log, turn_rows, voice_rows
+from agent_core.door import Brief, Called, Invitation, Principal, Receipt, Spoken, VoiceTool
+from agent_core.errors import Conflict, Fenced, Invalid, NotFound
+from agent_core.events import AgentChanged, Cursor, Event, MessageFinished, TurnFinished
+from agent_core.gateway import Tool, title
+from agent_core.journal import Call
+from agent_core.turn import Workshop
+from agent_core.turn_rows import Lease, Outcome, Said
+
+if TYPE_CHECKING:
+    from agent_core.conversations import InProcessConversations
+
+MODES = ("pipeline", "supervised", "realtime")
+WAITING = "It waits for the customer's yes, who is being asked now. It has not been done. Do not call it again."
+RUNNING = "This call runs already. Wait for its result; do not call it again."
+AGAIN = "This was called before in this turn, with the same arguments; it was not run again. Its result was: "
+#: Whoever called is told after this long that it still runs, and asks again with the same id.
+RESULT_SECONDS = 20.0
+
+
+@dataclass
+class Speaker:
+    """A realtime model, as the gateway sees who calls."""
+
+    lease: Lease
+    agent: str
+    language: str
+
+    def take_words(self) -> list[Event]:
+        return []
+
+    def words_logged(self) -> None: ...
+
+
+class InProcessVoice:
+    """Implements `agent_core.door.Voices`."""
+
+    def __init__(self, door: InProcessConversations, shop: Workshop) -> None:
+        self._door, self._shop, self._db = door, shop, shop.database
+        self._running: dict[tuple[str, str], asyncio.Task[Called]] = {}
+
+    # ---- sessions
+
+    async def ask(self, who: Principal, conversation: str, *, take_over: bool) -> Invitation:
+        def work(connection: Connection) -> Outcome:
+            row = turn_rows.load(connection, who, conversation, lock=True)
+            mode = self._shop.team.agent(row.agent).voice.modes[0]
+            asked, events = voice_rows.ask(connection, conversation, mode, take_over=take_over)
+            reply = {"asked": Invitation(asked.session, conversation, asked.room, asked.identity, mode, asked.ended)}
+            return Outcome(log.append(connection, conversation, events), reply)
+
+        outcome = await self._door._write(conversation, work)
+        invited: Invitation = outcome.reply["asked"]
+        return invited
+
+    async def leave(
+        self, who: Principal, conversation: str, *, session: str | None = None, reason: str = "left"
+    ) -> bool:
+        def work(connection: Connection) -> Outcome:
+            turn_rows.load(connection, who, conversation, lock=True)
+            row = voice_rows.open_of(connection, conversation)
+            if row is None or session not in (None, row.id):
+                return Outcome([], {"ended": False})
+            return self._end(connection, row, reason, None)
+
+        return bool((await self._door._write(conversation, work)).reply["ended"])
+
+    def _end(self, connection: Connection, row: Row[Any], reason: str, aloud: str | None) -> Outcome:
+        """Text again; a turn that the session was to answer is the core's."""
+        place = turn_rows.load(connection, approvals.CORE, row.conversation, lock=True)
+        events: list[Event] = [*voice_rows.end(connection, row, reason, aloud)]
+        lease = None
+        if voice_rows.answers(connection, place.active, row.id):
+            lease, resumed = turn_rows.resume(connection, row.conversation, place.active, "restart", self._shop.owner)
+            events.append(resumed)
+        return Outcome(log.append(connection, row.conversation, events), {"ended": True}, lease)
+
+    async def claim(self, who: Principal, session: str) -> Brief:
+        _only_service(who)
+        await self._change(session, voice_rows.claim, lambda row: row.mode)
+        return await self.brief(who, session)
+
+    async def change_mode(
+        self, who: Principal, session: str, mode: str, *, reason: str | None = None, aloud: str | None = None
+    ) -> None:
+        _only_service(who)
+        if mode not in (*MODES, "text"):
+            raise Invalid("mode", f"one of {', '.join((*MODES, 'text'))}")
+        if mode == "text":
+            row = await self._db.read(lambda c: voice_rows.load(c, session))
+            await self._door._write(row.conversation, lambda c: self._end(c, row, reason or "left", aloud))
+            return
+        await self._change(session, voice_rows.live, lambda _row: mode, reason, aloud)
+
+    async def _change(
+        self,
+        session: str,
+        find: Callable[[Connection, str], Row[Any]],
+        mode: Callable[[Row[Any]], str],
+        reason: str | None = None,
+        aloud: str | None = None,
+    ) -> None:
+        conversation = (await self._db.read(lambda c: voice_rows.load(c, session))).conversation
+
+        def work(connection: Connection) -> Outcome:
+            row = find(connection, session)
+            changed = voice_rows.change(connection, row, mode(row), reason, aloud)
+            return Outcome(log.append(connection, conversation, [changed]), {})
+
+        await self._door._write(conversation, work)
+
+    async def beat(self, who: Principal, session: str) -> bool:
+        _only_service(who)
+        return await self._db.write(lambda c: voice_rows.beat(c, session))
+
+    async def sweep(self) -> None:
+        """End the sessions whose worker is gone, or that nobody came for."""
+        for row in await self._db.read(voice_rows.lapsed):
+            live = row.status == "live"
+            reason, aloud = ("worker_lost", voice_rows.LOST) if live else ("nobody_came", None)
+            await self._door._write(row.conversation, partial(self._end, row=row, reason=reason, aloud=aloud))
+
+    async def brief(self, who: Principal, session: str) -> Brief:
+        _only_service(who)
+        row = await self._db.read(lambda c: voice_rows.live(c, session))
+        place = await self._db.read(lambda c: turn_rows.load(c, who, row.conversation))
+        agent = self._shop.team.agent(place.agent)
+        language = place.language or self._shop.team.language.default
+        return Brief(
+            session,
+            row.conversation,
+            row.identity,
+            row.mode,
+            agent.voice.modes,
+            agent.name,
+            graph.instructions(self._shop.team, self._shop.gateway, agent, language),
+            language,
+            agent.voice.name,
+            agent.voice.speed,
+            agent.voice.pause,
+            agent.voice.interruption,
+            tuple(self._tools(agent.name)),
+        )
+
+    def _tools(self, name: str) -> list[VoiceTool]:
+        agent = self._shop.team.agent(name)
+        offered = self._shop.gateway.offered(agent.tools, agent.deliverables)
+        tools = [VoiceTool(tool.name, tool.description, dict(tool.schema)) for tool in offered]
+        others = [self._shop.team.agent(target) for target in agent.handoffs]
+        return tools + [VoiceTool(f"transfer_to_{a.name}", a.description, graph.NO_ARGUMENTS) for a in others]
+
+    # ---- what is said
+
+    async def hear(self, who: Principal, session: str, text: str, *, client_message_id: str) -> Receipt:
+        _only_service(who)
+        row = await self._db.read(lambda c: voice_rows.live(c, session))
+        await self._make_way(who, row.conversation, client_message_id)
+        said = Said(row.conversation, client_message_id, text, "voice", voice=session)
+        outcome = await self._door._write(row.conversation, lambda c: turn_rows.accept(c, who, said, self._shop.owner))
+        reply = outcome.reply
+        return Receipt(reply["turn"], reply["message"], Cursor.parse(reply["cursor"]), outcome.replayed)
+
+    async def _make_way(self, who: Principal, conversation: str, key: str) -> None:
+        """The customer speaks: what is being answered is broken off. Of a message that is known already, nothing is."""
+        if await self._db.read(lambda c: turn_rows.was_said(c, conversation, key)):
+            return
+        active = (await self._db.read(lambda c: turn_rows.load(c, who, conversation))).active
+        waits = active is not None and await self._db.read(lambda c: turn_rows.waits(c, active))
+        if active is not None and not waits:
+            await self._door.stop(who, conversation, active)
+
+    async def tell(
+        self,
+        who: Principal,
+        session: str,
+        turn: str,
+        text: str,
+        *,
+        status: str = "complete",
+        last: bool = True,
+        used: Spoken = Spoken(),  # noqa: B008 (frozen)
+    ) -> None:
+        _only_service(who)
+        lease = await self._lease(session, turn)
+        said = [MessageFinished(ids.new("msg"), turn, lease.agent, text, status)] if text.strip() else []
+        ended = TurnFinished(
+            turn,
+            "done" if status == "complete" else "interrupted",
+            model=used.model,
+            input_tokens=used.input_tokens,
+            cached_tokens=used.cached_tokens,
+            output_tokens=used.output_tokens,
+            requests=1,
+        )
+
+        def work(connection: Connection) -> Outcome:
+            if last:
+                return turn_rows.finish(connection, lease, said, ended, self._shop.owner)
+            voice_rows.lend(connection, session, turn)
+            return Outcome(log.append(connection, lease.conversation, said, fence=lease.fence), {})
+
+        try:
+            await self._door._write(lease.conversation, work)
+        except Fenced:
+            raise Conflict("the turn is over") from None
+
+    async def _lease(self, session: str, turn: str) -> Lease:
+        """The right to write for a turn that this session answers. Raises Conflict when it is over."""
+
+        def work(connection: Connection) -> Lease:
+            row = voice_rows.live(connection, session)
+            place = turn_rows.load(connection, approvals.CORE, row.conversation)
+            if place.active != turn or not voice_rows.answers(connection, turn, session):
+                raise Conflict("the turn is over", aloud="This turn is over.")
+            return turn_rows.lease_of(connection, place, turn)
+
+        return await self._db.read(work)
+
+    # ---- what is done
+
+    async def call_tool(self, who: Principal, session: str, turn: str, call: str, tool: str, arguments: str) -> Called:
+        _only_service(who)
+        call = journal.call_id(call)
+        running = self._running.get((turn, call))
+        if running is None:
+            running = asyncio.create_task(self._call(session, turn, call, tool, arguments))
+            self._running[turn, call] = running
+            running.add_done_callback(lambda _task: self._running.pop((turn, call), None))
+        done, _ = await asyncio.wait([running], timeout=RESULT_SECONDS)
+        return running.result() if done else Called("running", RUNNING)
+
+    async def _call(self, session: str, turn: str, call: str, name: str, raw: str) -> Called:
+        lease = await self._lease(session, turn)
+        known = await self._before(turn, call, name, raw)
+        if known is not None:
+            return known
+        agent = self._shop.team.agent(lease.agent)
+        speaker = Speaker(lease, agent.name, lease.language or self._shop.team.language.default)
+        if name in [f"transfer_to_{target}" for target in agent.handoffs]:
+            return await self._hand_over(lease, name.removeprefix("transfer_to_"))
+        offered = self._shop.gateway.offered(agent.tools, agent.deliverables)
+        tool = next((t for t in offered if t.name == name), None)
+        if tool is None:
+            return Called("error", f"There is no tool {name[:100]!r} here.")
+        question = await self._question(speaker, tool, call, raw)
+        try:
+            if question is not None:
+                return await self._ask_customer(lease, question, tool)
+            output = await self._shop.gateway.call(speaker, name, raw, call)
+        except Fenced:
+            raise Conflict("the turn is over", aloud="This turn is over.") from None
+        return await self._before(turn, call, name, raw) or Called("ok", output)
+
+    async def _before(self, turn: str, call: str, name: str, raw: str) -> Called | None:
+        """What is known of this call, or of one that is just like it, in this turn."""
+        arguments = journal.canonical(journal.parse(raw))
+        for id_, tool, given, status, output in await self._db.read(lambda c: journal.outcomes(c, turn)):
+            if id_ != call and (tool, given) != (name, arguments):
+                continue
+            if status in ("pending", "approved"):
+                return Called("waiting", WAITING)
+            if status == "started":
+                return Called("running", RUNNING)
+            return Called(status, output or "") if id_ == call else Called("duplicate", f"{AGAIN}{output}")
+        return None
+
+    async def _question(self, speaker: Speaker, tool: Tool, call: str, raw: str) -> approvals.Question | None:
+        """What the customer must say yes to first; None when nothing, or the call is wrong anyway."""
+        try:
+            arguments = json.loads(raw or "{}")
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(arguments, dict):
+            return None
+        lease = speaker.lease
+        if not await self._shop.gateway.needs_approval(tool, arguments, lease.conversation):
+            return None
+        named = title(tool.rule, arguments, speaker.language)
+        canonical = journal.canonical(arguments)
+        asked = Call(
+            lease.conversation,
+            lease.turn,
+            call,
+            speaker.agent,
+            tool.name,
+            canonical,
+            "tool",
+            tool.rule.idempotent,
+            named,
+        )
+        return approvals.Question(asked, tool.rule.editable)
+
+    async def _ask_customer(self, lease: Lease, question: approvals.Question, tool: Tool) -> Called:
+        expires_at = log.now_ms() + round(self._shop.settings.approval_seconds * 1000)
+        outcome = await self._door._write(
+            lease.conversation, lambda c: approvals.ask(c, lease, [question], [], expires_at=expires_at)
+        )
+        opened = next(i.event for i in outcome.logged if i.event.type == "interrupt.opened")
+        return Called("waiting", WAITING, opened.interrupt)  # type: ignore[union-attr]
+
+    async def _hand_over(self, lease: Lease, target: str) -> Called:
+        changed = AgentChanged(lease.turn, lease.agent, target)
+        await self._door._write(lease.conversation, lambda c: turn_rows.change_agent(c, lease, [], changed))
+        return Called("ok", json.dumps({"assistant": target}))
+
+
+def _only_service(who: Principal) -> None:
+    if who.role not in ("service", "developer"):
+        raise NotFound("voice")
