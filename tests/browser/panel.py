@@ -42,8 +42,8 @@ class Panel:
         return self.chat.locator("> div > .notice, .notice").first
 
     @property
-    def entries(self) -> Locator:
-        return self.root.locator("parley-log .entry")
+    def thread(self) -> Locator:
+        return self.root.locator("parley-log")
 
     def messages(self, who: str) -> Locator:
         """Of "user", "agent" or "operator". The greeting is the agent's."""
@@ -83,8 +83,8 @@ class Panel:
 
     async def texts(self, who: str) -> list[str]:
         """What was said, without who said it."""
-        bubbles = await self.messages(who).locator(".bubble").all_inner_texts()
-        return [bubble.partition(":\n")[2].strip() for bubble in bubbles]
+        bubbles = await self.messages(who).locator(".bubble").all_text_contents()
+        return [bubble.partition(": ")[2].strip() for bubble in bubbles]
 
     async def keeps(self, word: str) -> None:
         """Until the browser keeps something with this word for the chat."""

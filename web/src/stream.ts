@@ -6,7 +6,7 @@ import type { Watched } from "./types.ts";
 /** The server beats every 10 seconds; three missing beats are a broken line. */
 const SILENCE_MS = 30_000;
 const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 15_000;
+const LONGEST_WAIT_MS = 5_000;
 
 export type Connection = "connecting" | "live" | "broken" | "offline";
 

@@ -319,7 +319,7 @@ export class Chat extends LitElement {
         .others=${() => this.#conversation.others()}
         ?canPopOut=${this.mode !== "page"}
         @new=${() => void this.#conversation.startNew().then(() => this.composer.focus())}
-        @switch=${(event: CustomEvent<string>) => void this.#conversation.switchTo(event.detail)}
+        @switch=${(event: CustomEvent<string>) => void this.#conversation.switchTo(event.detail).then(() => this.composer.focus())}
         @language=${(event: CustomEvent<string>) => this.#wish({ language: event.detail })}
         @scheme=${(event: CustomEvent<string>) => this.#wish({ scheme: event.detail })}
         @pop-out=${() => window.open(`/widget/${this.site.key}?mode=page`, "_blank", "noopener,width=480,height=720")}

@@ -10,7 +10,7 @@ import { harmless } from "../hidden.ts";
 import * as icons from "../icons.ts";
 import { base } from "../styles.ts";
 import { filled, type Texts } from "../texts.ts";
-import type { Deliverable, Interrupt, Item, Message, Tool } from "../types.ts";
+import type { Deliverable, Floor, Interrupt, Item, Message, Tool } from "../types.ts";
 import "./activity.ts";
 import "./approval.ts";
 import "./deliverable.ts";
@@ -185,7 +185,7 @@ export class Log extends LitElement {
       case "interrupt":
         return this.#approval(item);
       case "floor":
-        return html`<div class="floor">${this.#floor(item.holder, item.name)}</div>`;
+        return html`<div class="floor">${this.#floor(item)}</div>`;
       default:
         return nothing;
     }
@@ -249,9 +249,12 @@ export class Log extends LitElement {
     ></parley-approval>`;
   }
 
-  #floor(holder: string, name: string | null) {
-    const who = harmless(name ?? this.texts.colleague);
-    return filled(holder === "operator" ? this.texts.joined : this.texts.left, { name: who });
+  /** Who left is who had come before. */
+  #floor(item: Floor) {
+    const came = (one: Item) => one.kind === "floor" && one.holder === "operator" && one.at <= item.at;
+    const person = this.view.snapshot!.items.findLast(came) as Floor | undefined;
+    const name = harmless(person?.name ?? this.texts.colleague);
+    return filled(item.holder === "operator" ? this.texts.joined : this.texts.left, { name });
   }
 
   #greeting() {

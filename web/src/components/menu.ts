@@ -171,8 +171,10 @@ export class Menu extends LitElement {
     void this.updateComplete.then(() => this.renderRoot.querySelector("button")?.focus());
   }
 
+  /** Another conversation takes the focus itself. */
   #choose(type: string, detail?: string): void {
-    this.#close();
+    if (type === "pop-out") this.#close();
+    else this.open = false;
     this.#tell(type, detail);
   }
 
