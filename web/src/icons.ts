@@ -41,3 +41,7 @@ export const printer = () =>
 export const shield = () => icon(svg`<path d="M12 3l8 3v6c0 5-3.500 8-8 9-4.500-1-8-4-8-9V6z" /><path d="M9 12l2 2 4-4" />`);
 export const plus = () => icon(svg`<path d="M12 5v14M5 12h14" />`, 18);
 export const windowOut = () => icon(svg`<path d="M14 4h6v6M20 4l-9 9M18 14v5H5V6h5" />`, 18);
+export const clock = () => icon(svg`<circle cx="12" cy="12" r="8.500" /><path d="M12 7.500V12l3 2" />`, 16);
+export const info = () => icon(svg`<circle cx="12" cy="12" r="8.500" /><path d="M12 11v5M12 8h.01" />`);
+export const tick = () => icon(svg`<circle cx="12" cy="12" r="8.500" /><path d="M8.500 12.500l2.500 2.500 4.500-5.500" />`);
+export const alarm = () => icon(svg`<path d="M12 4l9 16H3z" /><path d="M12 10v4M12 17h.01" />`);

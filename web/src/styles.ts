@@ -146,18 +146,40 @@ export const card = css`
     letter-spacing: 0.02em;
   }
   .card .body {
-    padding: 0.5rem 1rem 0.9rem;
+    padding: 0.35rem 1rem 0.75rem;
+  }
+  .card details summary {
+    display: inline-flex;
+    align-items: center;
+    gap: 0.3rem;
+    min-height: 28px;
+    padding-inline: 0.3rem 0.6rem;
+    margin-inline-start: -0.3rem;
+    border-radius: 8px;
+    color: var(--muted);
+    font-size: 0.8125rem;
+    cursor: pointer;
+    list-style: none;
+  }
+  .card details summary::-webkit-details-marker {
+    display: none;
+  }
+  .card details summary:hover {
+    background: var(--raised);
+    color: var(--text);
+  }
+  .card details[open] > summary svg {
+    transform: rotate(180deg);
   }
   .card footer {
     display: flex;
     flex-wrap: wrap;
     gap: 0.5rem;
-    padding: 0.75rem 1rem;
-    border-top: 1px solid var(--line);
-    background: var(--raised);
+    padding: 0 1rem 1rem;
   }
   .card footer button {
     flex: 1 1 auto;
+    min-height: 44px;
   }
   .card p {
     margin: 0.35rem 0;
@@ -186,9 +208,24 @@ export const card = css`
     background: var(--warn-ground);
     color: var(--warn);
   }
+  .time {
+    display: flex;
+    align-items: center;
+    gap: 0.4rem;
+    color: var(--muted);
+    font-size: 0.8125rem;
+  }
+  .time.soon {
+    color: var(--warn);
+    font-weight: 600;
+  }
+  .time svg {
+    flex: none;
+  }
   .note {
-    margin: 0;
-    padding: 0.5rem 1rem;
+    margin: 0 1rem 1rem;
+    padding: 0.5rem 0.75rem;
+    border-radius: calc(var(--radius) * 0.6);
     background: var(--warn-ground);
     color: var(--warn);
   }

@@ -9,6 +9,9 @@ import { base, card } from "../styles.ts";
 import { filled, type Texts } from "../texts.ts";
 import type { Interrupt } from "../types.ts";
 
+/** The time left is pressing, and is said so. */
+const SOON_MS = 5 * 60 * 1000;
+
 @customElement("parley-approval")
 export class Approval extends LitElement {
   static override styles = [
@@ -19,12 +22,19 @@ export class Approval extends LitElement {
         border: 2px solid var(--accent);
       }
       .shield {
+        display: grid;
+        flex: none;
+        place-items: center;
+        width: 36px;
+        height: 36px;
+        border-radius: 50%;
+        background: var(--tint);
         color: var(--link);
       }
       dl {
         display: grid;
         grid-template-columns: minmax(5rem, auto) 1fr;
-        margin: 0.5rem 0;
+        margin: 0.6rem 0;
         border: 1px solid var(--line);
         border-radius: calc(var(--radius) * 0.6);
         overflow: clip;
@@ -58,7 +68,11 @@ export class Approval extends LitElement {
       mark sup {
         font-size: 0.7em;
       }
-      .what {
+      .careful {
+        padding: 0.5rem 0.75rem;
+        border-radius: calc(var(--radius) * 0.6);
+        background: var(--bad-ground);
+        color: var(--bad);
         font-weight: 600;
       }
     `,
@@ -81,17 +95,25 @@ export class Approval extends LitElement {
       <header>
         <span class="shield">${icons.shield()}</span>
         <h3 id="t"><span class="eyebrow">${open ? texts.whoAsks : ""}</span>${this.#seen(item.title ?? item.tool)}</h3>
-        ${open ? html`<span class="state">${filled(texts.validFor, { time: left(item.expires_at - this.now, this.language) })}</span>` : this.#outcome()}
+        ${open ? nothing : this.#outcome()}
       </header>
       <div class="body">
         ${open ? html`<p class="muted small">${texts.confirmHint}</p>` : nothing}
-        ${suspicious ? html`<p class="state bad" role="alert">${texts.hidden}</p>` : nothing}
+        ${suspicious ? html`<p class="careful" role="alert">${texts.hidden}</p>` : nothing}
         <dl>
           ${Object.entries(values).map(([name, value]) => html`<dt>${label(name)}</dt><dd dir="auto">${this.#value(name, value)}</dd>`)}
         </dl>
+        ${open ? this.#time() : nothing}
       </div>
       ${this.note ? html`<p class="note" role="alert">${this.note}</p>` : nothing} ${open ? this.#buttons() : nothing}
     </section>`;
+  }
+
+  #time() {
+    const rest = this.item.expires_at - this.now;
+    return html`<p class="time ${rest < SOON_MS ? "soon" : ""}">
+      ${icons.clock()}<time datetime=${new Date(this.item.expires_at).toISOString()}>${filled(this.texts.validFor, { time: left(rest, this.language) })}</time>
+    </p>`;
   }
 
   #value(name: string, value: unknown) {
@@ -133,6 +155,7 @@ export class Approval extends LitElement {
   readonly #edit = (): void => {
     const values = parsed(this.item.arguments);
     this.edited = Object.fromEntries(this.item.editable.map((name) => [name, plain(values[name] ?? "")]));
+    void this.updateComplete.then(() => this.renderRoot.querySelector("textarea")?.focus());
   };
 
   #decide(decision: "approve" | "reject"): void {

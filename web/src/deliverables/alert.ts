@@ -4,6 +4,7 @@ import { css, html, nothing } from "lit";
 import { customElement } from "lit/decorators.js";
 import { DeliverableElement } from "../deliverable.ts";
 import { harmless } from "../hidden.ts";
+import * as icons from "../icons.ts";
 
 interface AlertPayload {
   level: "info" | "success" | "warning" | "danger";
@@ -11,29 +12,42 @@ interface AlertPayload {
   text: string;
 }
 
+const SIGNS = { info: icons.info, success: icons.tick, warning: icons.alarm, danger: icons.alarm };
+
 @customElement("parley-display-alert")
 export class AlertElement extends DeliverableElement<AlertPayload> {
   static override styles = [
     ...DeliverableElement.styles,
     css`
       .alert {
-        padding: 0.75rem 1rem;
+        --tone: var(--link);
+        display: grid;
+        grid-template-columns: auto 1fr auto;
+        gap: 0.15rem 0.75rem;
+        align-items: start;
+        padding: 0.85rem 1rem;
         border: 1px solid var(--line);
-        border-inline-start: 4px solid var(--link);
         border-radius: var(--radius);
-        background: var(--raised);
+        background: var(--tint);
       }
       .success {
-        border-inline-start-color: var(--good);
+        --tone: var(--good);
         background: var(--good-ground);
       }
       .warning {
-        border-inline-start-color: var(--warn);
+        --tone: var(--warn);
         background: var(--warn-ground);
       }
       .danger {
-        border-inline-start-color: var(--bad);
+        --tone: var(--bad);
         background: var(--bad-ground);
+      }
+      .sign,
+      .eyebrow {
+        color: var(--tone);
+      }
+      .words {
+        min-width: 0;
       }
       h3 {
         margin: 0;
@@ -44,20 +58,17 @@ export class AlertElement extends DeliverableElement<AlertPayload> {
         font-size: 0.75rem;
         font-weight: 600;
       }
-      .success .eyebrow {
-        color: var(--good);
-      }
-      .warning .eyebrow {
-        color: var(--warn);
-      }
-      .danger .eyebrow {
-        color: var(--bad);
-      }
       p {
         margin: 0.25rem 0 0;
       }
       button {
-        margin-top: 0.6rem;
+        min-height: 32px;
+        padding: 0.15rem 0.7rem;
+        border-color: transparent;
+        background: transparent;
+        color: var(--tone);
+        font-size: 0.875rem;
+        font-weight: 600;
       }
     `,
   ];
@@ -71,9 +82,12 @@ export class AlertElement extends DeliverableElement<AlertPayload> {
       danger: texts.alertDanger,
     }[alert.level];
     return html`<section class="alert ${alert.level}" aria-labelledby="title">
-      <h3 id="title"><span class="eyebrow">${level}</span><span dir="auto">${harmless(alert.title)}</span></h3>
-      <p dir="auto">${harmless(alert.text)}</p>
-      ${this.note ? html`<p role="alert">${this.note}</p>` : nothing}
+      <span class="sign">${SIGNS[alert.level]()}</span>
+      <div class="words">
+        <h3 id="title"><span class="eyebrow">${level}</span><span dir="auto">${harmless(alert.title)}</span></h3>
+        <p dir="auto">${harmless(alert.text)}</p>
+        ${this.note ? html`<p role="alert">${this.note}</p>` : nothing}
+      </div>
       ${this.open ? this.button(texts.dismiss, "dismiss") : nothing}
     </section>`;
   }

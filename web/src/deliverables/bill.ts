@@ -15,27 +15,37 @@ export interface Bill {
   totals: { one_off_minor: number; monthly_minor: number; term_total_minor: number | null };
 }
 
+const CHARGES = ["monthly", "one_off"] as const;
+
 export const billStyles = css`
   table {
     width: 100%;
-    margin: 0.4rem 0;
-    border-collapse: collapse;
+    margin: 0 0 0.75rem;
+    border-collapse: separate;
+    border-spacing: 0;
     font-variant-numeric: tabular-nums;
+  }
+  caption {
+    padding-block: 0.5rem 0.1rem;
+    color: var(--muted);
+    font-size: 0.75rem;
+    font-weight: 600;
+    text-align: start;
+  }
+  caption::first-letter {
+    text-transform: uppercase;
   }
   th,
   td {
-    padding: 0.35rem 0;
-    border-bottom: 1px solid var(--line);
+    padding: 0.4rem 0;
     text-align: start;
-    vertical-align: top;
+    vertical-align: baseline;
     font-weight: inherit;
   }
-  thead th {
-    color: var(--muted);
-    font-size: 0.75rem;
+  tr + tr :is(th, td) {
+    border-top: 1px solid var(--line);
   }
-  th:last-child,
-  td:last-child {
+  td {
     padding-inline-start: 0.75rem;
     text-align: end;
     white-space: nowrap;
@@ -44,69 +54,64 @@ export const billStyles = css`
     display: block;
     color: var(--muted);
     font-size: 0.75rem;
+    font-weight: 400;
   }
-  .off td:last-child {
+  .off {
     color: var(--good);
   }
-  dl {
-    display: grid;
-    grid-template-columns: 1fr auto;
-    gap: 0.15rem 0.75rem;
-    margin: 0.6rem 0 0.2rem;
-    font-variant-numeric: tabular-nums;
-  }
-  dt,
-  dd {
-    margin: 0;
-  }
-  dd {
-    text-align: end;
-  }
-  .sum {
+  tfoot :is(th, td) {
+    padding: 0.5rem 0.7rem;
+    background: var(--tint);
     font-weight: 700;
-    font-size: 1.0625rem;
+  }
+  tfoot th {
+    border-start-start-radius: calc(var(--radius) * 0.6);
+    border-end-start-radius: calc(var(--radius) * 0.6);
+  }
+  tfoot td {
+    border-start-end-radius: calc(var(--radius) * 0.6);
+    border-end-end-radius: calc(var(--radius) * 0.6);
+    font-size: 1.1875rem;
   }
 `;
 
 export function bill(b: Bill, texts: Texts, language: string): TemplateResult {
-  const amount = (minor: number) => money(minor, b.currency, language);
-  const per = (charge: Charge) => (charge === "monthly" ? texts.perMonth : texts.once);
-  return html`<table>
-      <thead>
-        <tr><th scope="col">${texts.item}</th><th scope="col">${texts.price}</th></tr>
-      </thead>
-      <tbody>
-        ${b.lines.map(
-          (line) => html`<tr>
-            <th scope="row" dir="auto">
-              ${line.quantity > 1 ? `${number(line.quantity, language)} × ` : nothing}${harmless(line.label)}
-              ${line.quantity > 1 ? html`<span class="per">${amount(line.unit_minor)}</span>` : nothing}
-            </th>
-            <td>${amount(line.total_minor)}<span class="per">${per(line.charge)}</span></td>
-          </tr>`,
-        )}
-        ${b.discounts.map(
-          (cut) => html`<tr class="off">
-            <th scope="row" dir="auto">${harmless(cut.label)}</th>
-            <td>${amount(cut.amount_minor)}<span class="per">${per(cut.charge)}</span></td>
-          </tr>`,
-        )}
-      </tbody>
-    </table>
-    ${totals(b, texts, language)}`;
+  const of = (charge: Charge) => [...b.lines, ...b.discounts].some((part) => part.charge === charge) || paid(b, charge) > 0;
+  return html`${CHARGES.filter(of).map((charge) => charged(b, charge, texts, language))}`;
 }
 
-function totals(b: Bill, texts: Texts, language: string): TemplateResult {
-  const charged = (["monthly", "one_off"] as const).filter((charge) => b.lines.some((line) => line.charge === charge));
-  const rate = number(b.tax.rate_percent, language);
-  return html`<dl>
-    ${charged.map((charge) => {
-      const tax = money(charge === "monthly" ? b.tax.monthly_minor : b.tax.one_off_minor, b.currency, language);
-      const sum = money(charge === "monthly" ? b.totals.monthly_minor : b.totals.one_off_minor, b.currency, language);
-      return html`<dt class="sum">${charge === "monthly" ? texts.totalMonthly : texts.totalOnce}</dt>
-        <dd class="sum">${sum}</dd>
-        <dt class="muted small">${filled(b.tax.included ? texts.taxIncluded : texts.taxAdded, { rate, money: tax })}</dt>
-        <dd></dd>`;
-    })}
-  </dl>`;
+/** What is paid every month, or once: its lines, what is taken off, and the sum. */
+function charged(b: Bill, charge: Charge, texts: Texts, language: string): TemplateResult {
+  const amount = (minor: number) => money(minor, b.currency, language);
+  const monthly = charge === "monthly";
+  const tax = { rate: number(b.tax.rate_percent, language), money: amount(monthly ? b.tax.monthly_minor : b.tax.one_off_minor) };
+  return html`<table>
+    <caption>${monthly ? texts.monthly : texts.once}</caption>
+    <tbody>
+      ${b.lines.filter((line) => line.charge === charge).map((line) => row(line, amount, language))}
+      ${b.discounts
+        .filter((cut) => cut.charge === charge)
+        .map((cut) => html`<tr class="off"><th scope="row" dir="auto">${harmless(cut.label)}</th><td>${amount(cut.amount_minor)}</td></tr>`)}
+    </tbody>
+    <tfoot>
+      <tr>
+        <th scope="row">${monthly ? texts.totalMonthly : texts.totalOnce}
+          <span class="per">${filled(b.tax.included ? texts.taxIncluded : texts.taxAdded, tax)}</span></th>
+        <td>${amount(paid(b, charge))}</td>
+      </tr>
+    </tfoot>
+  </table>`;
+}
+
+function row(line: Bill["lines"][number], amount: (minor: number) => string, language: string): TemplateResult {
+  const several = line.quantity > 1;
+  return html`<tr>
+    <th scope="row" dir="auto">${harmless(line.label)}
+      ${several ? html`<span class="per">${number(line.quantity, language)} × ${amount(line.unit_minor)}</span>` : nothing}</th>
+    <td>${amount(line.total_minor)}</td>
+  </tr>`;
+}
+
+function paid(b: Bill, charge: Charge): number {
+  return charge === "monthly" ? b.totals.monthly_minor : b.totals.one_off_minor;
 }

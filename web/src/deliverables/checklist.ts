@@ -1,8 +1,8 @@
 // Steps to tick off together.
 
-import { css, html } from "lit";
+import { css, html, nothing } from "lit";
 import { customElement, state } from "lit/decorators.js";
-import { nothing } from "lit";
+import { ref } from "lit/directives/ref.js";
 import { DeliverableElement } from "../deliverable.ts";
 import { harmless } from "../hidden.ts";
 import { filled } from "../texts.ts";
@@ -36,10 +36,21 @@ export class ChecklistElement extends DeliverableElement<ChecklistPayload> {
         color: var(--muted);
         text-decoration: line-through;
       }
-      progress {
-        width: 100%;
+      label + label {
+        border-top: 1px solid var(--line);
+      }
+      .bar {
         height: 6px;
-        accent-color: var(--accent);
+        margin: 0.4rem 0;
+        border-radius: 3px;
+        background: var(--line);
+        overflow: hidden;
+      }
+      .bar div {
+        height: 100%;
+        border-radius: 3px;
+        background: var(--link);
+        transition: width 0.2s;
       }
     `,
   ];
@@ -58,7 +69,7 @@ export class ChecklistElement extends DeliverableElement<ChecklistPayload> {
       list.title,
       "",
       html`<span class="state ${counts.done === counts.all ? "good" : ""}">${filled(this.texts.progress, counts)}</span>`,
-      html`<progress max=${counts.all} value=${counts.done} aria-label=${filled(this.texts.progress, counts)}></progress>
+      html`<div class="bar" aria-hidden="true"><div ${ref((bar) => this.#draw(bar, counts))}></div></div>
         ${list.items.map(
           (step) => html`<label>
             <input
@@ -71,6 +82,11 @@ export class ChecklistElement extends DeliverableElement<ChecklistPayload> {
         )}`,
       this.open && dirty ? this.button(this.texts.save, "update", { done: [...done] }, true) : nothing,
     );
+  }
+
+  /** Through the object model: a style attribute is nothing a strict policy allows. */
+  #draw(bar: Element | undefined, { done, all }: { done: number; all: number }): void {
+    (bar as HTMLElement | undefined)?.style.setProperty("width", `${(100 * done) / all}%`);
   }
 
   #done(list: ChecklistPayload): ReadonlySet<string> {

@@ -4,6 +4,7 @@ import { css, html, nothing } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { DeliverableElement } from "../deliverable.ts";
 import { harmless } from "../hidden.ts";
+import * as icons from "../icons.ts";
 import { filled } from "../texts.ts";
 
 interface ChoicesPayload {
@@ -24,18 +25,48 @@ export class ChoicesElement extends DeliverableElement<ChoicesPayload> {
       }
       .option {
         display: flex;
-        flex-direction: column;
-        align-items: flex-start;
+        gap: 0.7rem;
+        align-items: center;
         width: 100%;
+        min-height: 44px;
         text-align: start;
-        border-color: var(--link);
       }
+      .option:hover:not(:disabled),
       .option[aria-pressed="true"] {
-        background: var(--raised);
-        outline: 2px solid var(--link);
-        outline-offset: -2px;
+        border-color: var(--link);
+        background: var(--tint);
+      }
+      .option .words {
+        flex: 1;
+        min-width: 0;
+      }
+      .box {
+        display: grid;
+        flex: none;
+        place-items: center;
+        width: 20px;
+        height: 20px;
+        border: 1.5px solid var(--strong-line);
+        border-radius: 6px;
+        color: transparent;
+      }
+      [aria-pressed="true"] .box {
+        border-color: var(--link);
+        color: var(--link);
+      }
+      .label {
+        font-weight: 600;
+      }
+      .go {
+        flex: none;
+        color: var(--muted);
+        transform: rotate(-90deg);
+      }
+      .go:dir(rtl) {
+        transform: rotate(90deg);
       }
       .hint {
+        display: block;
         color: var(--muted);
         font-size: 0.8125rem;
       }
@@ -74,8 +105,12 @@ export class ChoicesElement extends DeliverableElement<ChoicesPayload> {
           ?disabled=${this.busy}
           @click=${() => this.#pick(option.id, choices.multiple)}
         >
-          <span dir="auto">${harmless(option.label)}</span>
-          ${option.hint ? html`<span class="hint" dir="auto">${harmless(option.hint)}</span>` : nothing}
+          ${choices.multiple ? html`<span class="box">${icons.check()}</span>` : nothing}
+          <span class="words" dir="auto"
+            ><span class="label">${harmless(option.label)}</span
+            >${option.hint ? html`<span class="hint">${harmless(option.hint)}</span>` : nothing}</span
+          >
+          ${choices.multiple ? nothing : html`<span class="go">${icons.chevron()}</span>`}
         </button>`;
       })}
     </div>`;

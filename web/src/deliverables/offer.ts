@@ -17,25 +17,22 @@ export interface OfferPayload extends Bill {
 }
 
 export const offerStyles = css`
-  .validity {
-    margin: 0;
-  }
   form {
     width: 100%;
   }
   form textarea {
     margin: 0.35rem 0 0.5rem;
   }
-  details summary {
-    min-height: 28px;
-    cursor: pointer;
-    color: var(--muted);
-    font-size: 0.8125rem;
-  }
   .terms {
     white-space: pre-wrap;
   }
+  .card footer > .solid {
+    flex-basis: 100%;
+  }
 `;
+
+/** The time left is pressing, and is said so. */
+const SOON_MS = 3600 * 1000;
 
 @customElement("parley-display-offer")
 export class OfferElement extends DeliverableElement<OfferPayload> {
@@ -73,9 +70,10 @@ export class OfferElement extends DeliverableElement<OfferPayload> {
   #validity() {
     const until = this.item.expires_at;
     if (!this.open || until === null) return nothing;
-    return html`<p class="validity small">
-      <time datetime=${new Date(until).toISOString()} title=${moment(until, this.language)}
-        >${filled(this.texts.validFor, { time: left(until - this.now, this.language) })}</time
+    const rest = until - this.now;
+    return html`<p class="time ${rest < SOON_MS ? "soon" : ""}">
+      ${icons.clock()}<time datetime=${new Date(until).toISOString()} title=${moment(until, this.language)}
+        >${filled(this.texts.validFor, { time: left(rest, this.language) })}</time
       >
     </p>`;
   }
@@ -83,8 +81,8 @@ export class OfferElement extends DeliverableElement<OfferPayload> {
   #terms(offer: OfferPayload) {
     if (!offer.terms) return nothing;
     return html`<details>
-      <summary>${this.texts.terms}</summary>
-      <p class="terms small" dir="auto">${harmless(offer.terms)}</p>
+      <summary>${icons.chevron()}${this.texts.terms}</summary>
+      <p class="terms small muted" dir="auto">${harmless(offer.terms)}</p>
     </details>`;
   }
 
@@ -93,7 +91,7 @@ export class OfferElement extends DeliverableElement<OfferPayload> {
     const { versions } = this.item;
     if (!versions.length) return nothing;
     return html`<details>
-      <summary>${filled(this.texts.earlierVersions, { n: versions.length })}</summary>
+      <summary>${icons.chevron()}${filled(this.texts.earlierVersions, { n: versions.length })}</summary>
       ${versions.map(
         (old) => html`<p class="small muted">${filled(this.texts.version, { n: old.version })} – ${this.texts.superseded}</p>
           ${bill(old.payload as OfferPayload, this.texts, this.language)}`,
@@ -104,7 +102,7 @@ export class OfferElement extends DeliverableElement<OfferPayload> {
   #buttons() {
     const { texts } = this;
     return html`${this.button(texts.accept, "accept", undefined, true)}
-      <button type="button" ?disabled=${this.busy} @click=${() => (this.wishing = true)}>${texts.askChange}</button>
+      <button class="wish" type="button" ?disabled=${this.busy} @click=${() => this.#wishes(true)}>${texts.askChange}</button>
       ${this.button(texts.decline, "decline")}`;
   }
 
@@ -115,9 +113,15 @@ export class OfferElement extends DeliverableElement<OfferPayload> {
       <textarea id="wish" rows="2" maxlength="500" required dir="auto"></textarea>
       <div class="row">
         <button class="solid" type="submit" ?disabled=${this.busy}>${texts.sendWish}</button>
-        <button type="button" @click=${() => (this.wishing = false)}>${texts.cancel}</button>
+        <button type="button" @click=${() => this.#wishes(false)}>${texts.cancel}</button>
       </div>
     </form>`;
+  }
+
+  #wishes(wishing: boolean): void {
+    this.wishing = wishing;
+    const place = wishing ? "textarea" : ".wish";
+    void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>(place)?.focus());
   }
 
   readonly #send = (event: Event): void => {
