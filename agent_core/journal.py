@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from agent_core import ids, log
+from agent_core.errors import ParleyError
 from agent_core.events import Event, Logged, ToolCalled, ToolFinished
 from agent_core.tables import calls
 from agent_core.text import wellformed
@@ -91,10 +92,20 @@ def add(connection: Connection, call: Call, status: str) -> None:
     )
 
 
+class AlreadyCalled(ParleyError):
+    """The same tool with the same arguments was called in this turn before."""
+
+    code, status = "already_called", 409
+
+
 def begin(connection: Connection, lease: Lease, call: Call, before: Sequence[Event]) -> tuple[Call, list[Logged]]:
-    """Write-ahead: after this returns, the call is known even if nothing else survives. Raises Fenced."""
+    """Write-ahead: after this returns, the call is known even if nothing else survives. Raises Fenced, AlreadyCalled."""
     call = with_id(call, fresh_id(connection, call.conversation, call.call))
     logged = log.append(connection, call.conversation, [*before, call.called], fence=lease.fence)
+    # A realtime model repeats itself: twice in one answer, or because it did not hear the result. Nobody else waits here:
+    # the log's row is locked.
+    if lease.voice is not None and _called(connection, call):
+        raise AlreadyCalled(call.tool)
     if before:
         log.drop_draft(connection, call.conversation)
     add(connection, call, "started")
@@ -105,6 +116,11 @@ def outcomes(connection: Connection, turn: str) -> list[tuple[str, str, str, str
     """(call, tool, arguments, status, output) of the calls of a turn."""
     query = sa.select(calls.c.call, calls.c.tool, calls.c.arguments, calls.c.status, calls.c.output)
     return [tuple(row) for row in connection.execute(query.where(calls.c.turn == turn).order_by(calls.c.started_at))]
+
+
+def _called(connection: Connection, call: Call) -> bool:
+    same = (calls.c.turn == call.turn, calls.c.tool == call.tool, calls.c.arguments == call.arguments)
+    return connection.execute(sa.select(calls.c.id).where(*same)).first() is not None
 
 
 def with_id(call: Call, id_: str) -> Call:

@@ -86,11 +86,15 @@ class InProcessVoice:
         """Text again; a turn that the session was to answer is the core's."""
         place = turn_rows.load(connection, approvals.CORE, row.conversation, lock=True)
         events: list[Event] = [*voice_rows.end(connection, row, reason, aloud)]
-        lease = None
-        if voice_rows.answers(connection, place.active, row.id):
-            lease, resumed = turn_rows.resume(connection, row.conversation, place.active, "restart", self._shop.owner)
-            events.append(resumed)
-        return Outcome(log.append(connection, row.conversation, events), {"ended": True}, lease)
+        lease, resumed = self._release(connection, place, row.id)
+        return Outcome(log.append(connection, row.conversation, [*events, *resumed]), {"ended": True}, lease)
+
+    def _release(self, connection: Connection, place: Row[Any], session: str) -> tuple[Lease | None, list[Event]]:
+        """The turn that the session was to answer, if there is one, is the core's from now on."""
+        if not voice_rows.answers(connection, place.active, session):
+            return None, []
+        lease, resumed = turn_rows.resume(connection, place.id, place.active, "restart", self._shop.owner)
+        return lease, [resumed]
 
     async def claim(self, who: Principal, session: str) -> Brief:
         _only_service(who)
@@ -121,8 +125,10 @@ class InProcessVoice:
 
         def work(connection: Connection) -> Outcome:
             row = find(connection, session)
+            place = turn_rows.load(connection, approvals.CORE, conversation, lock=True)
             changed = voice_rows.change(connection, row, mode(row), reason, aloud)
-            return Outcome(log.append(connection, conversation, [changed]), {})
+            lease, resumed = self._release(connection, place, row.id) if mode(row) == "pipeline" else (None, [])
+            return Outcome(log.append(connection, conversation, [changed, *resumed]), {}, lease)
 
         await self._door._write(conversation, work)
 
@@ -266,6 +272,8 @@ class InProcessVoice:
             output = await self._shop.gateway.call(speaker, name, raw, call)
         except Fenced:
             raise Conflict("the turn is over", aloud="This turn is over.") from None
+        except journal.AlreadyCalled:
+            output = ""
         return await self._before(turn, call, name, raw) or Called("ok", output)
 
     async def _before(self, turn: str, call: str, name: str, raw: str) -> Called | None:

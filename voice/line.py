@@ -31,6 +31,8 @@ from agent_core.events import (
 SERVICE = Principal("service", "voice")
 #: Of a server that is starting anew; what the customer said is said again, under the same id.
 RETRY_SECONDS = 0.3
+#: Begins the ids of messages that a realtime model answers, whatever the session: their answer is spoken already.
+SPOKEN_PREFIX = "spoken:"
 PATIENCE_SECONDS = 8.0
 
 
@@ -81,6 +83,7 @@ class Line:
         self.on_turn: Callable[[Telling], None] = lambda _telling: None
         self.on_event: Callable[[Event], None] = lambda _event: None
         self._own: set[str] = set()
+        self._answered: set[str] = set()  # turns that the session's realtime model answers itself
         self._tellings: dict[str, Telling] = {}
 
     # ---- saying
@@ -132,6 +135,11 @@ class Line:
         match event:
             case MessageAdded() if event.turn and (event.client_message_id or "").startswith(self._prefix):
                 self._own.add(event.turn)
+            case MessageAdded() if event.turn and (event.client_message_id or "").startswith(SPOKEN_PREFIX):
+                self._answered.add(event.turn)
+            case TurnResumed(reason="restart"):  # the core has taken it up
+                self._answered.discard(event.turn)
+                self._begin(event.turn)
             case TurnStarted() | TurnResumed():
                 self._begin(event.turn)
             case MessageFinished() if (telling := self._tellings.get(event.turn)) is not None:
@@ -142,6 +150,8 @@ class Line:
                 self._finish(event)
 
     def _begin(self, turn: str) -> None:
+        if turn in self._answered:
+            return
         telling = self._tellings.get(turn)
         if telling is not None and not telling.over:
             return
@@ -164,6 +174,7 @@ class Line:
         failed = event.status in ("failed", "interrupted") and event.aloud
         if telling is not None and failed and not telling.text.endswith(str(event.aloud)):
             telling.add(f" {event.aloud}" if telling.text else str(event.aloud))
+        self._answered.discard(event.turn)
         self._end(event.turn)
 
     def _reset(self, reset: Reset) -> None:

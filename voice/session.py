@@ -9,14 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, StopResponse, llm
-from livekit.agents.voice import SpeechCreatedEvent
+from livekit.agents.voice import (
+    ConversationItemAddedEvent,
+    ErrorEvent,
+    SpeechCreatedEvent,
+    SpeechHandle,
+    UserStateChangedEvent,
+)
 
-from agent_core.door import Conversations
+from agent_core.door import Brief
 from agent_core.errors import ParleyError
 from agent_core.events import (
     Cursor,
@@ -24,62 +30,101 @@ from agent_core.events import (
     InterruptDecided,
     InterruptOpened,
     MessageAdded,
+    ModeChanged,
     SettingChanged,
+    ToolFinished,
     TurnWaiting,
 )
 from voice.asking import Asking, Heard
+from voice.door import VoiceDoor
 from voice.line import SERVICE, Line, Telling
 from voice.llm import CoreLLM, Utterance
 from voice.options import STARTING, TurnTaking, session_options
+from voice.realtime import RealtimeAgent
+from voice.scribe import Scribe
+from voice.supervised import SupervisedAgent
 
 logger = logging.getLogger("parley.voice")
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """Which conversation, in which voice session, and who speaks there (an identity in the room)."""
-
-    conversation: str
-    session: str
-    customer: str
+#: What the customer hears, and reads, when a mode is given up.
+LINES = {
+    "pipeline": "One moment: my line was interrupted. I am still here, please go on.",
+    "text": "I can't hear or speak properly just now. Let's go on in writing; nothing is lost.",
+}
+LANGUAGES = {"en": "English", "de": "German", "es": "Spanish", "fr": "French", "ar": "Arabic"}
+#: Of the conversation so far, as a realtime model is given it: many written answers make it answer in writing.
+SEEDED = 12
 
 
 @dataclass(frozen=True)
 class Speech:
-    """The parts of a pipeline. None: not needed, as in tests without sound."""
+    """What a session hears and speaks with. None: not to be had, or not needed, as in tests without sound."""
 
     stt: Any = None
     tts: Any = None
     vad: Any = None
+    realtime: Any = None
+    realtime_hears: bool = True  # the provider tells when the customer has finished
     turns: TurnTaking = field(default_factory=TurnTaking)
+
+    def can(self, mode: str) -> bool:
+        return self.stt is not None if mode == "pipeline" else self.realtime is not None
 
 
 class VoiceSession:
     """`live` is LiveKit's session; set its input and output before `start`, or give `start` a room."""
 
-    def __init__(self, door: Conversations, ticket: Ticket, speech: Speech) -> None:
-        self.door, self.ticket, self.speech = door, ticket, speech
-        self.line = Line(door, ticket.conversation, prefix=f"voice:{ticket.session}:")
+    def __init__(self, door: VoiceDoor, brief: Brief, speech: Speech) -> None:
+        self.door, self.brief, self.speech = door, brief, speech
+        self.conversation, self.mode = brief.conversation, brief.mode
+        prefix = f"voice:{brief.session}:"
+        self.line = Line(door, brief.conversation, prefix=prefix)
+        self.scribe = Scribe(door, brief.session)
         self.line.on_turn, self.line.on_event = self._tell, self._happened
-        self.asking = Asking(ticket.customer, "en")
+        self.asking = Asking(brief.identity, brief.language)
         self.live: AgentSession[None] = AgentSession(**session_options(speech.turns))
         self.live.on("speech_created", self._speech_created)
+        self.live.on("conversation_item_added", self._item_added)
+        self.live.on("user_state_changed", self._user_state)
+        self.live.on("error", self._failed)
+        self.live.on("close", lambda _event: self.over.set())
         self.core = CoreLLM(self.line)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._following: asyncio.Task[None] | None = None
+        self._falling: asyncio.Task[None] | None = None
+        self._asked: set[str] = set()  # calls that wait for the customer
+        self._began: float | None = None  # when the customer began to speak last
+        self.entered = asyncio.Event()
+        self.over = asyncio.Event()  # the customer is back in text
 
     # ---- from the first word to the last
 
     async def start(self, **room: Any) -> None:
         """Joins the conversation as it stands now. `room`: for LiveKit's session."""
-        snapshot = await self.door.snapshot(SERVICE, self.ticket.conversation)
-        self.asking.language = snapshot["language"] or "en"
+        snapshot = await self.door.snapshot(SERVICE, self.conversation)
         self._following = asyncio.create_task(self.line.follow(Cursor.parse(snapshot["version"])))
-        await self.live.start(PipelineAgent(self), **STARTING, **room)
+        if not self.speech.can(self.mode):
+            await self._change(self._next_mode(), "not_configured", None)
+        await self.live.start(self._agent(snapshot), **STARTING, **room)
         for item in snapshot["items"]:
             if item["kind"] == "interrupt" and item["status"] == "open":
                 self.asking.opened(_question(item))
         self._ask()
+
+    def _agent(self, snapshot: Mapping[str, Any]) -> Agent:
+        match self.mode:
+            case "realtime":
+                return RealtimeAgent(self, self.brief, past(snapshot))
+            case "supervised":
+                language = LANGUAGES.get(self.brief.language, self.brief.language)
+                return SupervisedAgent(self, past(snapshot), label=snapshot["team"], language=language)
+        return PipelineAgent(self)
+
+    async def handed_over(self) -> Agent:
+        """Another agent has the floor: its brief, its tools, the same call."""
+        self.brief = await self.door.brief(SERVICE, self.brief.session)
+        return RealtimeAgent(self, self.brief, self.live.current_agent.chat_ctx.copy(exclude_instructions=True))
 
     async def aclose(self) -> None:
         await self.live.aclose()
@@ -89,6 +134,7 @@ class VoiceSession:
 
     async def settled(self) -> None:
         """What is on its way to the core has arrived there."""
+        await self.scribe.settled()
         while self._tasks:
             await asyncio.wait(list(self._tasks))
 
@@ -110,25 +156,125 @@ class VoiceSession:
             case SettingChanged(name="language", value=str(language)):
                 self.asking.language = language
             case MessageAdded(role="operator"):
-                self.live.say(event.text)
+                self.say(event.text)
+            case ToolFinished() if event.call in self._asked and self.mode == "realtime":
+                self._asked.discard(event.call)
+                self._hand_in(event)
+            case ModeChanged(mode="text"):
+                self.over.set()
+
+    def say(self, text: str) -> SpeechHandle | None:
+        """Exactly this; None where there is nothing to say it with."""
+        if self.over.is_set() or not self._can_say():
+            return None
+        return self.live.say(text, add_to_chat_ctx=False)
+
+    def _can_say(self) -> bool:
+        """A realtime model can't be made to say given words; a speech synthesis beside it can."""
+        return self.mode == "pipeline" or self.speech.tts is not None or self.live.output.audio is None
 
     def _tell(self, telling: Telling) -> None:
         """A turn that was not begun by voice."""
-        Utterance(self.line, turn=telling.turn).spoken_by(self.live.say(telling.words()))
+        if self._can_say():
+            Utterance(self.line, turn=telling.turn).spoken_by(self.live.say(telling.words()))
+        else:
+            self._soon(self._retell(telling))
+
+    async def _retell(self, telling: Telling) -> None:
+        async for _words in telling.words():
+            pass
+        if telling.text:
+            self.live.generate_reply(instructions=f"Tell the customer this now, in these words: {telling.text}")
 
     def _speech_created(self, created: SpeechCreatedEvent) -> None:
-        if created.source == "generate_reply":
+        if created.source == "generate_reply" and self.mode == "pipeline":
             self.core.expect(created.speech_handle)
+
+    def report(self, turn: str, text: str) -> None:
+        """Of this turn's answer only `text` was heard."""
+        self._soon(self.door.heard(SERVICE, self.conversation, turn, text))
+
+    # ---- what a realtime model hears and says
+
+    def _user_state(self, changed: UserStateChangedEvent) -> None:
+        if changed.new_state == "speaking":
+            self._began = time.time()
+
+    def _item_added(self, added: ConversationItemAddedEvent) -> None:
+        message, agent = added.item, self.live.current_agent
+        if not isinstance(message, llm.ChatMessage) or not isinstance(agent, RealtimeAgent | SupervisedAgent):
+            return
+        if message.role == "user" and (message.text_content or "").strip():
+            if self.asking.current is None:
+                agent.heard(message)
+            else:
+                self._soon(self._heard(agent, message))
+        elif message.role == "assistant":
+            agent.told(message)
+
+    async def _heard(self, agent: RealtimeAgent | SupervisedAgent, message: llm.ChatMessage) -> None:
+        heard = Heard(message.text_content or "", self.brief.identity, self._began)
+        if await self.answered(heard):
+            await self.live.interrupt()  # what the model would say of a yes that was not meant for it
+        else:
+            agent.heard(message)
+
+    def _hand_in(self, finished: ToolFinished) -> None:
+        """The outcome of a call that had to wait for the customer."""
+        self.live.generate_reply(
+            instructions=f"The customer has decided. The outcome, from the system: {finished.output[:2000]} "
+            "Tell them in one sentence."
+        )
+
+    # ---- falling back
+
+    def _failed(self, error: ErrorEvent) -> None:
+        kind = getattr(error.error, "type", "")
+        recoverable = bool(getattr(error.error, "recoverable", False))
+        if self._falling is not None or self.over.is_set():
+            return
+        if kind == "realtime_model_error" and self.mode in ("realtime", "supervised"):
+            self._falling = asyncio.create_task(self._fall(self._next_mode(), "realtime_failed"))
+        elif kind in ("stt_error", "tts_error") and not recoverable:
+            self._falling = asyncio.create_task(self._fall("text", "speech_failed"))
+
+    def _next_mode(self) -> str:
+        return "pipeline" if self.mode != "pipeline" and self.speech.can("pipeline") else "text"
+
+    async def _fall(self, mode: str, reason: str) -> None:
+        try:
+            await self.scribe.settled()
+            await self._change(mode, reason, LINES[mode])
+            if mode == "pipeline":
+                self.entered.clear()
+                self.live.update_agent(PipelineAgent(self))
+                await self.entered.wait()
+                self.say(LINES[mode])
+        finally:
+            self._falling = None
+
+    async def _change(self, mode: str, reason: str, aloud: str | None) -> None:
+        self.mode = mode
+        if mode == "text":
+            self.over.set()
+        try:
+            await self.door.change_mode(SERVICE, self.brief.session, mode, reason=reason, aloud=aloud)
+        except ParleyError as error:  # the session's lease ends it, then
+            logger.warning("the mode could not be changed: %s", type(error).__name__)
 
     # ---- questions
 
     def _ask(self) -> None:
+        if self.asking.current is not None:
+            self._asked.add(self.asking.current.call)
         reading = self.asking.reading()
         if reading is not None:
             self._soon(self._read(reading.text, reading.interrupt))
 
     async def _read(self, text: str, interrupt: str | None) -> None:
-        handle = self.live.say(text, add_to_chat_ctx=False)
+        handle = self.say(text)
+        if handle is None:
+            return  # the screen shows it
         await handle
         if interrupt is not None and not handle.interrupted:
             self.asking.was_read(interrupt, time.time())
@@ -143,7 +289,7 @@ class VoiceSession:
             self._ask()
             return True
         try:
-            await self.door.decide(SERVICE, self.ticket.conversation, question.interrupt, decision)
+            await self.door.decide(SERVICE, self.conversation, question.interrupt, decision)
         except ParleyError as error:  # decided on the screen meanwhile, or too late
             self.live.say(error.aloud)
         return True
@@ -157,11 +303,27 @@ class PipelineAgent(Agent):
         super().__init__(instructions="", id="pipeline", llm=owner.core, stt=speech.stt, tts=speech.tts, vad=speech.vad)
         self._owner = owner
 
+    async def on_enter(self) -> None:
+        self._owner.entered.set()
+
     async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
         began = new_message.metrics.get("started_speaking_at")
-        heard = Heard(new_message.text_content or "", self._owner.ticket.customer, began)
+        heard = Heard(new_message.text_content or "", self._owner.brief.identity, began)
         if not heard.text.strip() or await self._owner.answered(heard):
             raise StopResponse
+
+
+def past(snapshot: Mapping[str, Any]) -> llm.ChatContext:
+    """The newest messages, in their order: LiveKit sorts by time."""
+    history = llm.ChatContext.empty()
+    messages = [item for item in snapshot["items"] if item["kind"] == "message"][-SEEDED:]
+    for n, item in enumerate(messages):
+        text = item.get("heard", item["text"])
+        if text:
+            history.add_message(
+                role="user" if item["role"] == "user" else "assistant", content=text, created_at=1e-3 * n
+            )
+    return history
 
 
 def _question(item: dict[str, Any]) -> InterruptOpened:

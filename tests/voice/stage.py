@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from livekit import rtc
@@ -15,15 +15,14 @@ from livekit.agents.language import LanguageCode
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
 from livekit.agents.voice.io import AudioInput, TextOutput
 
-from agent_core.door import Conversations
 from agent_core.events import Event, Logged
-from app.remote import open_remote
 from tests.conftest import ANA, Watch
 from tests.wire import SERVICE_TOKEN, serving
+from voice.door import VoiceDoor, open_door
+from voice.line import SERVICE
 from voice.options import TurnTaking
-from voice.session import Speech, Ticket, VoiceSession
+from voice.session import Speech, VoiceSession
 
-CUSTOMER = "customer-ana"
 #: By transcripts alone, with no waiting for more.
 AT_ONCE = TurnTaking(detection="stt", min_delay=0.0, max_delay=0.0, interruption=0.0, closing=0.0)
 
@@ -134,7 +133,7 @@ class Call:
     """A conversation, and the customer's voice in it."""
 
     door: Any  # the core, in this process
-    remote: Conversations  # the same, as the worker reaches it
+    remote: VoiceDoor  # the same, as the worker reaches it
     conversation: str
     voice: VoiceSession
     mouth: Mouth
@@ -149,28 +148,36 @@ class Call:
 
 
 @asynccontextmanager
-async def conversing(core: Any, settings: Any, *steps: Any, **how: Any) -> AsyncIterator[tuple[Any, Conversations]]:
+async def conversing(core: Any, settings: Any, *steps: Any, **how: Any) -> AsyncIterator[tuple[Any, VoiceDoor]]:
     """The core, and its door as a voice worker sees it: over HTTP, with the service's token."""
     async with (
         core(*steps, **how) as door,
         serving(settings, door) as served,
-        open_remote(served.address, token=SERVICE_TOKEN) as remote,
+        open_door(served.address, SERVICE_TOKEN) as remote,
     ):
         yield door, remote
 
 
 @asynccontextmanager
 async def calling(
-    core: Any, settings: Any, *steps: Any, before: Callable[[Any, str], Any] | None = None, **how: Any
+    core: Any,
+    settings: Any,
+    *steps: Any,
+    before: Callable[[Any, str], Any] | None = None,
+    mode: str = "pipeline",
+    realtime: Any = None,
+    **how: Any,
 ) -> AsyncIterator[Call]:
     """A customer in a call. `before`: what happens in the conversation before they speak."""
     async with conversing(core, settings, *steps, **how) as (door, remote):
         conversation = await door.start(ANA)
         if before is not None:
             await before(door, conversation)
+        asked = await door.voice.ask(ANA, conversation, take_over=False)
+        brief = replace(await remote.claim(SERVICE, asked.session), mode=mode)
         mouth, ear, watch = Mouth(), Ear(), Watch(door, ANA, conversation)
-        speech = Speech(stt=mouth, turns=AT_ONCE)
-        voice = VoiceSession(remote, Ticket(conversation, "vs_1", CUSTOMER), speech)
+        speech = Speech(stt=mouth, realtime=realtime, realtime_hears=False, turns=AT_ONCE)
+        voice = VoiceSession(remote, brief, speech)
         voice.live.input.audio, voice.live.output.transcription = Microphone(), ear
         await voice.start()
         try:

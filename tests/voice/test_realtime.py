@@ -1,0 +1,199 @@
+"""A realtime model in the conversation: its calls go through the gateway, its words into the log, and its end is no end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from livekit.agents import APIConnectOptions
+from livekit.plugins.openai import realtime
+
+from agent_core.events import (
+    AgentChanged,
+    InterruptOpened,
+    MessageAdded,
+    MessageFinished,
+    ModeChanged,
+    ToolCalled,
+    ToolFinished,
+    TurnFinished,
+)
+from tests.conftest import ANA
+from tests.voice.fake_realtime import Call, Faults, Say, realtime_server
+from tests.voice.stage import calling
+
+
+def script(*answers: list[Any]):
+    """A brain that gives one answer after the other, and falls silent."""
+    left = list(answers)
+    return lambda _items: left.pop(0) if left else []
+
+
+@asynccontextmanager
+async def speaking(core: Any, settings: Any, brain: Any, *steps: Any, mode: str = "realtime", **how: Any):
+    async with realtime_server(brain) as (fake, url), aiohttp.ClientSession() as http:
+        model = realtime.RealtimeModel(
+            base_url=url,
+            api_key="test",
+            modalities=["text"],
+            http_session=http,
+            conn_options=APIConnectOptions(max_retry=8, retry_interval=0.05, timeout=2),
+        )
+        async with calling(core, settings, *steps, mode=mode, realtime=model, **how) as call:
+            await asyncio.wait_for(fake.connected.wait(), 5)
+            yield call, fake
+
+
+async def test_both_sides_are_in_the_log(core, settings):
+    async with speaking(core, settings, script([Say("We open at nine.")])) as (call, fake):
+        await fake.customer_says("When do you open?")
+        ended = await call.watch.event(TurnFinished)
+        assert (ended.status, ended.input_tokens, ended.output_tokens) == ("done", 20, 10)
+        said = await call.watch.event(MessageAdded)
+        assert (said.text, said.mode) == ("When do you open?", "voice")
+        assert [m.text.strip() for m in call.events(MessageFinished)] == ["We open at nine."]
+        assert call.model_saw() == []
+
+
+async def test_a_tool_is_called_through_the_gateway_and_its_result_is_used(core, settings):
+    answers = ([Say("Let me see."), Call("lookup", {"q": "x"}, id="rt_1")], [Say("It is 42.")])
+    async with speaking(core, settings, script(*answers)) as (call, fake):
+        await fake.customer_says("What is x?")
+        await call.watch.event(TurnFinished, status="done")
+        assert [(c.call, c.tool, c.arguments) for c in call.events(ToolCalled)] == [("rt_1", "lookup", '{"q":"x"}')]
+        assert [m.text.strip() for m in call.events(MessageFinished)] == ["Let me see.", "It is 42."]
+        outputs = [
+            e["item"]["output"] for e in fake.received if e.get("item", {}).get("type") == "function_call_output"
+        ]
+        assert outputs == ["x: 42"]
+
+
+async def test_arguments_that_livekit_would_repair_are_refused(core, settings, shop):
+    answers = ([Call("charge", '{"amount": 5, ')], [Say("That did not work.")])
+    async with speaking(core, settings, script(*answers)) as (call, fake):
+        await fake.customer_says("Charge me five.")
+        finished = await call.watch.event(ToolFinished)
+        assert finished.status == "error"
+        assert "not valid JSON" in finished.output
+        assert shop.effects == []
+
+
+async def test_the_same_call_twice_in_one_answer_runs_once(core, settings, shop):
+    answers = ([Call("charge", {"amount": 5}, times=2)], [Say("Charged.")], [Say("Charged.")])
+    async with speaking(core, settings, script(*answers)) as (call, fake):
+        await fake.customer_says("Charge me five.")
+        await call.watch.event(TurnFinished)
+        assert shop.count("charge") == 1
+
+
+async def test_a_call_that_needs_a_yes_waits_for_the_customers_own(core, settings, shop):
+    answers = ([Call("lock", {"card": "A1"}, id="rt_1")], [], [Say("Good.")], [Say("It is locked.")])
+    async with speaking(core, settings, script(*answers)) as (call, fake):
+        await fake.customer_says("Lock my card A1.")
+        await call.watch.event(InterruptOpened)
+        await call.ear.hears("Please say yes or no.")
+        assert "A, 1" in call.ear.everything
+        assert shop.effects == []
+        await asyncio.wait_for(call.voice.settled(), 5)
+        await fake.customer_says("Yes.")
+        finished = await call.watch.event(ToolFinished)
+        assert (finished.status, finished.output) == ("ok", "locked A1")
+        assert [m.text for m in call.events(MessageAdded)] == ["Lock my card A1."]
+        assert shop.count("lock") == 1
+
+
+async def test_a_handoff_changes_who_speaks(core, settings):
+    answers = ([Call("transfer_to_expert")], [Say("Expert here.")], [Say("Expert here.")])
+    async with speaking(core, settings, script(*answers)) as (call, fake):
+        await fake.customer_says("An expert, please.")
+        changed = await call.watch.event(AgentChanged)
+        assert changed.agent == "expert"
+        await fake.until(lambda event: "You know more." in str(event.get("session")))
+
+
+async def test_the_text_before_is_given_to_the_model(core, settings):
+    async def typed(door, conversation):
+        await door.say(ANA, conversation, "I am Ana.", client_message_id="t1")
+        async with asyncio.timeout(5):
+            async for item in door.watch(ANA, conversation):
+                if isinstance(getattr(item, "event", None), TurnFinished):
+                    return
+
+    async with speaking(core, settings, script(), "Hello Ana.", before=typed) as (_call, fake):
+        seeded = [e["item"]["content"][0]["text"] for e in fake.received if e["type"] == "conversation.item.create"]
+        assert seeded == ["I am Ana.", "Hello Ana."]
+
+
+async def test_an_answer_whose_socket_is_cut_is_given_by_the_core_in_the_same_call(core, settings):
+    async with speaking(core, settings, script(), "It is 42.") as (call, fake):
+        fake.faults = Faults(close_after_created=True)
+        await fake.customer_says("What is x?")
+        changed = await call.watch.event(ModeChanged, mode="pipeline", reason="realtime_failed")
+        assert "still here" in changed.aloud
+        await call.ear.hears("I am still here")
+        await call.ear.hears("It is 42.")
+        assert [m.text for m in call.events(MessageAdded)] == ["What is x?"]
+
+
+async def test_a_refused_answer_is_given_by_the_core_with_what_the_tool_has_said(core, settings):
+    answers = ([Call("lookup", {"q": "x"})],)
+    async with speaking(core, settings, script(*answers), "It is 42.") as (call, fake):
+        fake.faults = Faults(reject="server_error")
+        await fake.customer_says("What is x?")
+        await call.watch.event(ModeChanged, mode="pipeline", reason="realtime_failed")
+        await call.ear.hears("It is 42.")
+        assert [i.get("output") for i in call.model_saw()[-1] if "output" in i] == ["x: 42"]
+        assert len(call.events(ToolCalled)) == 1
+
+
+async def test_a_socket_that_is_cut_falls_back_and_the_next_words_are_answered(core, settings):
+    async with speaking(core, settings, script([Say("Hello.")]), "It is 42.") as (call, fake):
+        await fake.customer_says("Hi.")
+        await call.watch.event(TurnFinished)
+        await fake.hang_up()
+        await call.watch.event(ModeChanged, mode="pipeline", reason="realtime_failed")
+        await call.ear.hears("I am still here")
+        call.mouth.say("What is x?")
+        await call.ear.hears("It is 42.")
+        assert [i["content"].strip() for i in call.model_saw()[-1]] == ["Hi.", "Hello.", "What is x?"]
+
+
+async def test_a_claim_that_no_tool_has_made_true_is_corrected(core, settings):
+    answers = ([Say("I have locked your card.")], [Say("Sorry, it is not locked yet.")])
+    async with speaking(core, settings, script(*answers)) as (_call, fake):
+        await fake.customer_says("Lock my card.")
+        await fake.until(lambda event: "no tool has done it" in str(event.get("response")))
+
+
+async def test_speech_that_can_not_be_had_makes_it_text_with_one_line(core, settings):
+    async with calling(core, settings, "x") as call:
+        for _ in range(4):
+            call.mouth.events.put_nowait(RuntimeError("the service is down"))
+        changed = await call.watch.event(ModeChanged, mode="text")
+        assert changed.reason == "speech_failed"
+        assert "in writing" in changed.aloud
+        await asyncio.wait_for(call.voice.over.wait(), 5)
+
+
+async def test_a_supervised_model_asks_the_core_with_the_customers_words(core, settings):
+    answers = ([Call("ask", {"request": "opening hours"})], [Say("At nine.")], [Say("You are welcome.")])
+    async with speaking(core, settings, script(*answers), "We open at nine.", mode="supervised") as (call, fake):
+        await fake.customer_says("When do you open?")
+        await call.watch.event(TurnFinished, status="done")
+        assert call.model_saw() == [[{"role": "user", "content": "When do you open?"}]]
+        await fake.until(lambda event: event["type"] == "response.create")
+        outputs = [
+            e["item"]["output"] for e in fake.received if e.get("item", {}).get("type") == "function_call_output"
+        ]
+        assert outputs == ["We open at nine."]
+        assert [m.text for m in call.events(MessageFinished)] == ["We open at nine."]
+
+
+async def test_a_supervised_models_small_talk_is_in_the_log_too(core, settings):
+    async with speaking(core, settings, script([Say("Hello!")]), mode="supervised") as (call, fake):
+        await fake.customer_says("Good morning.")
+        await call.watch.event(TurnFinished)
+        assert [m.text for m in call.events(MessageAdded)] == ["Good morning."]
+        assert [m.text.strip() for m in call.events(MessageFinished)] == ["Hello!"]

@@ -1,0 +1,152 @@
+"""A realtime model that speaks and calls the business's tools, each call through the core's gateway.
+
+LiveKit repairs arguments that are no JSON, and runs what it made of them; it runs the same call twice when the model
+asks twice. So the gateway gets the arguments as the model wrote them, and the provider's id of the call; it checks,
+asks, refuses and remembers. What the model hears back is what the gateway says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from livekit.agents import Agent, RunContext, ToolError, function_tool, llm
+
+from agent_core.door import Brief, Spoken, VoiceTool
+from agent_core.errors import ParleyError
+from voice.claims import unfounded
+from voice.scribe import Scribe
+
+if TYPE_CHECKING:
+    from voice.session import VoiceSession
+
+logger = logging.getLogger("parley.voice")
+
+#: Of the raw calls and finished messages that LiveKit tells of in another place.
+KEPT = 64
+SPOKEN = """
+
+You are speaking with the customer on a call. Say one or two short sentences at a time. Never read a table or a list
+aloud: what is on the customer's screen, summarise. When a tool says that the customer is being asked, say nothing and
+wait. Never say that something was done unless a tool has answered so."""
+
+
+class Wire:
+    """What the provider's events tell, and LiveKit does not: raw arguments, which messages have calls after them, usage."""
+
+    def __init__(self) -> None:
+        self._arguments: OrderedDict[str, str] = OrderedDict()
+        self._preambles: OrderedDict[str, bool] = OrderedDict()
+        self._calls_follow = False
+        self.used = Spoken()
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        if event["type"] == "response.created":
+            self._calls_follow = False
+        if event["type"] == "response.output_item.done" and event["item"].get("type") == "function_call":
+            self._calls_follow = True
+            _keep(self._arguments, str(event["item"].get("call_id")), str(event["item"].get("arguments") or ""))
+        if event["type"] == "response.done":
+            self._done(event["response"])
+
+    def _done(self, response: Mapping[str, Any]) -> None:
+        items = response.get("output") or []
+        calls = any(item.get("type") == "function_call" for item in items)
+        for item in items:
+            if item.get("type") == "message":
+                _keep(self._preambles, str(item.get("id")), calls)
+        usage = response.get("usage") or {}
+        cached = (usage.get("input_token_details") or {}).get("cached_tokens") or 0
+        self.used = Spoken(
+            self.used.model,
+            self.used.input_tokens + (usage.get("input_tokens") or 0),
+            self.used.cached_tokens + cached,
+            self.used.output_tokens + (usage.get("output_tokens") or 0),
+        )
+
+    def arguments(self, call: str, repaired: Mapping[str, Any]) -> str:
+        """As the model wrote them."""
+        raw = self._arguments.get(call)
+        return raw if raw is not None else json.dumps(repaired)
+
+    def is_preamble(self, message: str) -> bool:
+        """Whether the same response goes on with a call: then the turn is not over."""
+        return self._preambles.get(message, self._calls_follow)
+
+    def take_used(self, model: str) -> Spoken:
+        used, self.used = self.used, Spoken()
+        return Spoken(model, used.input_tokens, used.cached_tokens, used.output_tokens)
+
+
+def _keep(known: OrderedDict[str, Any], key: str, value: Any) -> None:
+    known[key] = value
+    while len(known) > KEPT:
+        known.popitem(last=False)
+
+
+class RealtimeAgent(Agent):
+    """The agent that has the floor, spoken by a realtime model."""
+
+    def __init__(self, owner: VoiceSession, brief: Brief, history: llm.ChatContext) -> None:
+        speech = owner.speech
+        super().__init__(
+            instructions=brief.instructions + SPOKEN,
+            id="realtime",
+            chat_ctx=history,
+            llm=speech.realtime,
+            tts=speech.tts,
+            turn_handling={"turn_detection": "realtime_llm" if speech.realtime_hears else "manual"},
+            tools=[self._bridged(tool) for tool in brief.tools],
+        )
+        self._owner = owner
+        self._scribe: Scribe = owner.scribe
+        self._wire = Wire()
+        self._done: list[str] = []  # the tools that have answered well since the customer spoke
+
+    async def on_enter(self) -> None:
+        self.realtime_llm_session.on("openai_server_event_received", self._wire.take)
+        self._owner.entered.set()
+
+    # ---- what is said
+
+    def heard(self, message: llm.ChatMessage) -> None:
+        self._done.clear()
+        self._scribe.heard(message.text_content or "", message.id)
+
+    def told(self, message: llm.ChatMessage) -> None:
+        preamble = self._wire.is_preamble(message.id)
+        used = Spoken() if preamble else self._wire.take_used(self._owner.speech.realtime.model)
+        text = message.text_content or ""
+        self._scribe.told(text, interrupted=bool(message.interrupted), last=not preamble, used=used)
+        if not preamble and not message.interrupted and unfounded(text, self._done):
+            logger.warning("the model claimed what no tool had done")
+            self.session.generate_reply(
+                instructions="You just said that something was done, but no tool has done it. Correct yourself now, "
+                "in one sentence: say that it has not been done yet."
+            )
+
+    # ---- what is done
+
+    def _bridged(self, tool: VoiceTool) -> llm.Tool:
+        async def call(raw_arguments: dict[str, object], context: RunContext[None]) -> Any:
+            return await self._call(tool.name, raw_arguments, context.function_call.call_id)
+
+        schema = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+        return function_tool(call, raw_schema=schema)
+
+    async def _call(self, tool: str, repaired: dict[str, object], call: str) -> Any:
+        raw = self._wire.arguments(call, repaired)
+        calling = asyncio.ensure_future(self._scribe.call(call, tool, raw))
+        try:
+            called = await asyncio.shield(calling)  # the customer may break in; what has begun has an outcome
+        except ParleyError as error:
+            raise ToolError(error.aloud) from None
+        if called.status == "ok":
+            self._done.append(tool)
+        if called.status == "ok" and tool.startswith("transfer_to_"):
+            return await self._owner.handed_over(), called.output
+        return called.output
