@@ -21,7 +21,7 @@ export interface View {
   /** What can't be done now, in the server's words. */
   problem: string;
   signInNeeded: boolean;
-  /** Things whose answer is on its way, and what was said of those that were refused. */
+  /** Things whose answer is on its way, and what was said of those that were refused; "" of those that got lost. */
   busy: ReadonlySet<string>;
   notes: ReadonlyMap<string, string>;
 }
@@ -103,12 +103,14 @@ export class Conversation {
   /** The business's server says who this is; what was said before as nobody is theirs, too. */
   async identify(identity: string): Promise<void> {
     const before = this.storage.kept;
+    const era = this.#era;
     const merge = before.token && !before.customer ? { merge: before.token } : {};
     try {
       await this.#become({ identity, ...merge }, before);
     } catch (error) {
       if (error instanceof Refusal && error.field === "merge") return this.#become({ identity }, {});
-      this.#complain(error);
+      if (!(error instanceof Refusal) || !error.passing) return this.#complain(error);
+      setTimeout(() => era === this.#era && void this.identify(identity), this.#wait(error));
     }
   }
 
@@ -385,7 +387,7 @@ export class Conversation {
       if (!once) this.#busy.delete(key);
     } catch (error) {
       this.#busy.delete(key);
-      this.#notes.set(key, error instanceof Refusal && error.message ? error.message : "…");
+      this.#notes.set(key, error instanceof Refusal && error.status ? error.message : "");
     }
     this.changed();
   }

@@ -56,7 +56,7 @@ export abstract class DeliverableElement<Payload> extends LitElement {
   protected framed(title: string, eyebrow: string, state: unknown, body: unknown, footer: unknown): TemplateResult {
     return html`<section class="card" aria-labelledby="title">
       <header>
-        <h3 id="title">${eyebrow ? html`<span class="eyebrow">${eyebrow}</span>` : nothing}<span dir="auto">${harmless(title)}</span></h3>
+        <h2 id="title">${eyebrow ? html`<span class="eyebrow">${eyebrow}</span>` : nothing}<span dir="auto">${harmless(title)}</span></h2>
         ${state}
       </header>
       <div class="body">${body}</div>

@@ -131,7 +131,7 @@ export const card = css`
     gap: 0.5rem;
     padding: 0.75rem 1rem 0;
   }
-  .card h3 {
+  .card h2 {
     flex: 1;
     margin: 0;
     font-size: 1rem;
@@ -183,6 +183,23 @@ export const card = css`
   }
   .card p {
     margin: 0.35rem 0;
+  }
+  .on-paper {
+    display: none;
+  }
+  @media print {
+    button,
+    .card footer,
+    .on-screen,
+    .card summary svg {
+      display: none !important;
+    }
+    .on-paper {
+      display: inline;
+    }
+    .card {
+      box-shadow: none;
+    }
   }
   .state {
     display: inline-flex;

@@ -8,4 +8,5 @@ import "parley:deliverables";
 const chat = document.createElement("parley-chat") as Chat;
 chat.site = JSON.parse(document.getElementById("site")!.textContent!) as Site;
 chat.mode = document.documentElement.dataset["mode"] ?? "panel";
+chat.role = "main";
 document.body.append(chat);

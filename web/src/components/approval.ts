@@ -94,7 +94,7 @@ export class Approval extends LitElement {
     return html`<section class="card ${open ? "open" : ""}" aria-labelledby="t">
       <header>
         <span class="shield">${icons.shield()}</span>
-        <h3 id="t"><span class="eyebrow">${open ? texts.whoAsks : ""}</span>${this.#seen(item.title ?? item.tool)}</h3>
+        <h2 id="t"><span class="eyebrow">${open ? texts.whoAsks : ""}</span>${this.#seen(item.title ?? item.tool)}</h2>
         ${open ? nothing : this.#outcome()}
       </header>
       <div class="body">
@@ -117,7 +117,7 @@ export class Approval extends LitElement {
   }
 
   #value(name: string, value: unknown) {
-    if (!this.edited || !this.item.editable.includes(name)) return this.#seen(plain(value));
+    if (!this.edited || this.item.status !== "open" || !this.item.editable.includes(name)) return this.#seen(plain(value));
     const change = (event: Event) => (this.edited = { ...this.edited, [name]: (event.target as HTMLTextAreaElement).value });
     return html`<textarea rows="2" aria-label=${label(name)} .value=${this.edited[name] ?? ""} @input=${change}></textarea>`;
   }

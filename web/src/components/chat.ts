@@ -169,7 +169,7 @@ export class Chat extends LitElement {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#paint());
     this.addEventListener("edit", (event) => this.composer.fill((event as CustomEvent<string>).detail));
     this.addEventListener("print-one", (event) => this.#print(event));
-    this.addEventListener("keydown", (event) => event.key === "Escape" && this.#host.tell("close"));
+    addEventListener("keydown", (event) => event.key === "Escape" && this.#host.tell("close"));
     void this.#conversation.resume();
   }
 
@@ -304,7 +304,7 @@ export class Chat extends LitElement {
     const floor = this.view.snapshot?.floor;
     const person = floor?.holder === "operator" ? harmless(floor.name ?? words.colleague) : undefined;
     const name = harmless(this.site.name);
-    return html`<header>
+    return html`<header role="none">
       <span class="avatar ${person ? "person" : ""}" aria-hidden="true">${initials(person ?? name)}</span>
       <div class="who">
         <h1>${person ?? name}</h1>
@@ -375,7 +375,10 @@ export class Chat extends LitElement {
       delete document.documentElement.dataset["printing"];
     };
     addEventListener("afterprint", done, { once: true });
-    void (copy as LitElement).updateComplete.then(() => window.print());
+    void (copy as LitElement).updateComplete.then(() => {
+      for (const folded of copy.shadowRoot!.querySelectorAll("details")) folded.open = true;
+      window.print();
+    });
   }
 }
 

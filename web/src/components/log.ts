@@ -228,7 +228,7 @@ export class Log extends LitElement {
       .language=${this.language}
       .item=${item}
       .busy=${this.view.busy.has(key)}
-      .note=${this.view.notes.get(key) ?? ""}
+      .note=${this.#note(key)}
       .now=${item.status === "shown" && item.expires_at ? this.now : item.at}
       @shown=${() => void this.conversation.acknowledge(item.id, item.version)}
       @answer=${(event: CustomEvent<Answered>) =>
@@ -242,11 +242,17 @@ export class Log extends LitElement {
       .language=${this.language}
       .item=${item}
       .busy=${this.view.busy.has(item.id)}
-      .note=${this.view.notes.get(item.id) ?? ""}
+      .note=${this.#note(item.id)}
       .now=${item.status === "open" ? this.now : item.at}
       @decide=${(event: CustomEvent<{ decision: "approve" | "reject"; args?: object }>) =>
         void this.conversation.decide(item.id, event.detail.decision, event.detail.args)}
     ></parley-approval>`;
+  }
+
+  /** Why something could not be done. */
+  #note(key: string): string {
+    const said = this.view.notes.get(key);
+    return said === undefined ? "" : said || this.texts.notReached;
   }
 
   /** Who left is who had come before. */

@@ -49,7 +49,7 @@ export class AlertElement extends DeliverableElement<AlertPayload> {
       .words {
         min-width: 0;
       }
-      h3 {
+      h2 {
         margin: 0;
         font-size: 1rem;
       }
@@ -84,7 +84,7 @@ export class AlertElement extends DeliverableElement<AlertPayload> {
     return html`<section class="alert ${alert.level}" aria-labelledby="title">
       <span class="sign">${SIGNS[alert.level]()}</span>
       <div class="words">
-        <h3 id="title"><span class="eyebrow">${level}</span><span dir="auto">${harmless(alert.title)}</span></h3>
+        <h2 id="title"><span class="eyebrow">${level}</span><span dir="auto">${harmless(alert.title)}</span></h2>
         <p dir="auto">${harmless(alert.text)}</p>
         ${this.note ? html`<p role="alert">${this.note}</p>` : nothing}
       </div>

@@ -43,6 +43,11 @@ export class OfferElement extends DeliverableElement<OfferPayload> {
     return [this.texts.offer, this.payload.offer_id].filter(Boolean).join(" ");
   }
 
+  protected override willUpdate(changed: Map<string, unknown>): void {
+    const before = changed.get("item") as { version: number } | undefined;
+    if (before && before.version !== this.item.version) this.wishing = false;
+  }
+
   protected override content(offer: OfferPayload) {
     const { texts } = this;
     const words = { accept: texts.accepted, decline: texts.declined, edit: texts.changeAsked };
@@ -73,7 +78,8 @@ export class OfferElement extends DeliverableElement<OfferPayload> {
     const rest = until - this.now;
     return html`<p class="time ${rest < SOON_MS ? "soon" : ""}">
       ${icons.clock()}<time datetime=${new Date(until).toISOString()} title=${moment(until, this.language)}
-        >${filled(this.texts.validFor, { time: left(rest, this.language) })}</time
+        ><span class="on-screen">${filled(this.texts.validFor, { time: left(rest, this.language) })}</span
+        ><span class="on-paper">${filled(this.texts.validUntil, { time: moment(until, this.language) })}</span></time
       >
     </p>`;
   }
@@ -90,7 +96,7 @@ export class OfferElement extends DeliverableElement<OfferPayload> {
   #before() {
     const { versions } = this.item;
     if (!versions.length) return nothing;
-    return html`<details>
+    return html`<details class="on-screen">
       <summary>${icons.chevron()}${filled(this.texts.earlierVersions, { n: versions.length })}</summary>
       ${versions.map(
         (old) => html`<p class="small muted">${filled(this.texts.version, { n: old.version })} – ${this.texts.superseded}</p>

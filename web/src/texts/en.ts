@@ -43,6 +43,7 @@ export const en = {
   thanks: "Thank you",
   retry: "Try again",
   wrong: "Something went wrong.",
+  notReached: "This could not be sent. Please try again.",
   offline: "You are offline. What you write is sent later.",
   broken: "Connection lost. Reconnecting…",
   connecting: "Connecting…",
@@ -70,6 +71,7 @@ export const en = {
   answered: "Answered",
   change: "Change",
   validFor: "Valid for {time}",
+  validUntil: "Valid until {time}",
   hidden: "Attention: this contains hidden or look-alike characters, marked here.",
   // deliverables
   offer: "Offer",
