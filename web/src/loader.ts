@@ -41,11 +41,12 @@ button:focus-visible { outline: 3px solid var(--accent, #1b1f2a); outline-offset
 .right { right: max(20px, env(safe-area-inset-right)); }
 .left { left: max(20px, env(safe-area-inset-left)); }
 svg { width: 28px; height: 28px; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
+[aria-expanded="true"] .bubble, [aria-expanded="false"] .down { display: none; }
 .badge { position: absolute; top: -4px; right: -4px; min-width: 22px; height: 22px; padding: 0 6px; border-radius: 11px; background: #b3261e; color: #fff;
   font: 700 12px/22px system-ui, sans-serif; text-align: center; }
 .badge:empty { display: none; }
 .panel { position: fixed; z-index: 2147483001; bottom: 88px; width: min(400px, calc(100vw - 40px)); height: min(680px, calc(100vh - 108px));
-  border-radius: 16px; overflow: hidden; background: Canvas; box-shadow: 0 4px 12px rgb(0 0 0 / 15%), 0 16px 48px rgb(0 0 0 / 25%); }
+  border-radius: 16px; overflow: hidden; background: Canvas; box-shadow: 0 0 0 1px rgb(127 127 127 / 22%), 0 4px 12px rgb(0 0 0 / 15%), 0 16px 48px rgb(0 0 0 / 25%); }
 .inline { width: 100%; height: 100%; min-height: 320px; }
 iframe { display: block; width: 100%; height: 100%; border: 0; color-scheme: normal; }
 [hidden] { display: none !important; }
@@ -120,7 +121,7 @@ class Widget {
   #addButton(): void {
     const button = this.#button;
     button.type = "button";
-    button.append(this.#icon(), this.#badge);
+    button.append(icon("bubble", "M4 5h16v11H9l-5 4z", "M8 9h8M8 12h5"), icon("down", "M6 9l6 6 6-6"), this.#badge);
     this.#badge.className = "badge";
     this.#badge.setAttribute("aria-hidden", "true");
     button.addEventListener("click", () => this.toggle());
@@ -128,17 +129,6 @@ class Widget {
     this.#shadow.append(button);
     this.#label();
     this.#stay();
-  }
-
-  #icon(): SVGElement {
-    const make = (name: string, attributes: Record<string, string>) => {
-      const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-      for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-      return element;
-    };
-    const svg = make("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" });
-    svg.append(make("path", { d: "M4 5h16v11H9l-5 4z" }), make("path", { d: "M8 9h8M8 12h5" }));
-    return svg as SVGElement;
   }
 
   #label(): void {
@@ -319,6 +309,17 @@ class Widget {
       return undefined;
     }
   }
+}
+
+function icon(name: string, ...paths: string[]): Element {
+  const make = (element: string, attributes: Record<string, string>) => {
+    const out = document.createElementNS("http://www.w3.org/2000/svg", element);
+    for (const [key, value] of Object.entries(attributes)) out.setAttribute(key, value);
+    return out;
+  };
+  const svg = make("svg", { viewBox: "0 0 24 24", class: name, "aria-hidden": "true" });
+  svg.append(...paths.map((d) => make("path", { d })));
+  return svg;
 }
 
 (() => {

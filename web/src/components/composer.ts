@@ -27,7 +27,7 @@ export class Composer extends LitElement {
       }
       form:focus-within {
         outline: 2px solid var(--link);
-        outline-offset: 1px;
+        outline-offset: -1px;
       }
       textarea {
         flex: 1;

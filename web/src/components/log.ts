@@ -45,6 +45,17 @@ export class Log extends LitElement {
       .scroll:focus-visible {
         outline-offset: -3px;
       }
+      /* Nothing was said yet: the greeting is what there is to see. */
+      .blank {
+        display: flex;
+        flex-direction: column;
+        justify-content: flex-end;
+        font-size: 1.375rem;
+        font-weight: 600;
+        line-height: 1.35;
+        letter-spacing: -0.01em;
+        text-wrap: balance;
+      }
       .entry {
         margin-bottom: 0.75rem;
         content-visibility: auto;
@@ -159,8 +170,9 @@ export class Log extends LitElement {
     const { snapshot } = this.view;
     const entries = grouped(snapshot?.items ?? [], new Set(snapshot?.open));
     const last = entries.length - 1;
+    const blank = !entries.length && !this.view.unsent.length;
     return html`
-      <div class="scroll" role="log" aria-live="off" aria-label=${this.texts.conversation} tabindex="0" @scroll=${this.#scrolled}>
+      <div class="scroll ${blank ? "blank" : ""}" role="log" aria-live="off" aria-label=${this.texts.conversation} tabindex="0" @scroll=${this.#scrolled}>
         <div class="content">
         ${snapshot?.earlier ? this.#earlierButton() : this.#greeting()}
         ${repeat(entries, (entry) => entry.key, (entry, n) => html`<div class="entry ${n >= last - 2 ? "newest" : ""}">${this.#entry(entry, n === last)}</div>`)}
