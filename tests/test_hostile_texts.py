@@ -1,0 +1,197 @@
+"""Whatever is said, by whomever: on the customer's screen it is text, which runs nothing, loads nothing, goes nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from agent_core.deliverable import printable
+from agent_core.door import Principal, Start
+from agent_core.events import TurnFinished
+from agent_core.settings import Settings
+from agent_core.text import wellformed
+from tests import shop as shop_module
+from tests.conftest import OpenCore
+from tests.hostile import TEXTS
+from tests.lookout import browsing, looked, lookout
+from tests.scripted import Call, ScriptedModels
+from tests.wire import Served, serving
+
+pytestmark = pytest.mark.timeout(120)
+
+#: Behind each text, so that none gets lost unseen.
+MARK = "№{}."
+LOG = "document.querySelector('parley-chat').shadowRoot.querySelector('parley-log')"
+
+
+def marked(most: int = 10_000) -> list[str]:
+    """The texts, cut to a length, each with its number behind it."""
+    marks = [MARK.format(n) for n in range(len(TEXTS))]
+    return [f"{text[: most - len(mark) - 1]}\n{mark}" for text, mark in zip(TEXTS, marks, strict=True)]
+
+
+def missing(words: str) -> list[str]:
+    """The texts that are not on the page, by their numbers."""
+    return [MARK.format(n) for n in range(len(TEXTS)) if MARK.format(n) not in words]
+
+
+async def newcomer(served: Served) -> tuple[Principal, dict[str, Any]]:
+    """A visitor with a conversation, and what their browser keeps of it."""
+    arrived = (await served.http.post("/sites/demo/visitors", json={})).json()
+    who = served.house.tokens.who(arrived["token"])
+    assert who is not None
+    conversation = await served.house.door.start(who, Start())
+    return who, {"token": arrived["token"], "conversation": conversation}
+
+
+async def talk(served: Served, who: Principal, conversation: str, texts: Iterable[str]) -> None:
+    """One after the other; each turn ends before the next words are asked for."""
+    door, rest = served.house.door, iter(enumerate(texts))
+    n, text = next(rest)
+    await door.say(who, conversation, text, client_message_id=f"t{n}")
+    async for item in door.watch(who, conversation):
+        if not isinstance(getattr(item, "event", None), TurnFinished):
+            continue
+        if (following := next(rest, None)) is None:
+            return
+        await door.say(who, conversation, following[1], client_message_id=f"t{following[0]}")
+
+
+async def whole(page: Page) -> str:
+    """All pages of the conversation are loaded and drawn; the words."""
+    load = f"""async () => {{
+      const log = {LOG};
+      for (let n = 0; n < 100 && !(log.view.snapshot?.earlier === 0); n++) {{
+        await log.conversation.earlier();
+        await new Promise(requestAnimationFrame);
+      }}
+      await log.updateComplete;
+      await new Promise(requestAnimationFrame);
+    }}"""
+    await page.evaluate(load)
+    return await looked(page)
+
+
+async def drawn(page: Page, last: str) -> None:
+    """Until the conversation's last words are there."""
+    look = f"""last => new Promise(done => {{
+      const look = () => JSON.stringify({LOG}?.view.snapshot?.items.at(-1) ?? "").includes(last) ? done() : setTimeout(look, 20);
+      look();
+    }})"""
+    await page.evaluate(look, last)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(set(TEXTS)) == len(TEXTS) >= 300
+
+
+def cut(texts: list[str], size: int) -> list[list[str]]:
+    return [texts[at : at + size] for at in range(0, len(texts), size)]
+
+
+async def test_what_the_model_and_the_customer_say_is_text(core: OpenCore, settings: Settings) -> None:
+    texts = marked()
+    async with core(models=ScriptedModels(*texts)) as door, serving(settings, door) as served, browsing() as browser:
+        who, kept = await newcomer(served)
+        address = f"{served.address}/widget/demo?mode=page"
+        async with lookout(browser, served.address) as live:
+            page = await live.visit(address, kept)
+            await talk(served, who, kept["conversation"], [wellformed(text) for text in texts])
+            await drawn(page, MARK.format(len(texts) - 1))
+            assert missing(await looked(page)) == []
+        async with lookout(browser, served.address, policy=False) as again:
+            page = await again.visit(address, kept)
+            await drawn(page, MARK.format(len(texts) - 1))
+            words = await whole(page)
+            assert [mark for mark in map(MARK.format, range(len(texts))) if words.count(mark) < 2] == []
+
+
+# ---- cards
+
+
+def offer(texts: list[str]) -> dict[str, Any]:
+    """As a business's tool states it: a title, terms, lines, discounts."""
+    title, terms, *labels = texts
+    free = {"one_off_minor": 0, "monthly_minor": 0}
+    lines = [
+        {"sku": f"S{n}", "label": label, "quantity": 1 + n % 2, "charge": "monthly", "unit_minor": 0, "total_minor": 0}
+        for n, label in enumerate(labels)
+    ]
+    return {
+        "currency": "EUR",
+        "title": title,
+        "terms": terms,
+        "valid_until": 4_000_000_000_000,
+        "lines": lines[:20],
+        "discounts": [{"label": line["label"], "charge": "monthly", "amount_minor": 0} for line in lines[20:]],
+        "tax": {"rate_percent": 19, "included": True, **free},
+        "totals": free,
+    }
+
+
+def choices(texts: list[str]) -> Call:
+    question, *rest = texts
+    options = [
+        {"id": f"o{n}", "label": one, "hint": two}
+        for n, (one, two) in enumerate(zip(rest[::2], rest[1::2], strict=True))
+    ]
+    return Call("displayChoices", {"question": question, "options": options})
+
+
+def form(texts: list[str]) -> Call:
+    title, intro, *rest = texts
+    fields: list[dict[str, Any]] = [{"name": f"f{n}", "label": label} for n, label in enumerate(rest[:9])]
+    fields.append({"name": "pick", "label": "Which?", "type": "select", "options": rest[9:], "required": False})
+    return Call("displayForm", {"title": title, "intro": intro, "fields": fields})
+
+
+def checklist(texts: list[str]) -> Call:
+    title, *steps = texts
+    items = [{"id": f"s{n}", "label": label, "done": n % 2 == 0} for n, label in enumerate(steps)]
+    return Call("displayChecklist", {"title": title, "items": items})
+
+
+def alert(texts: list[str]) -> Call:
+    return Call("displayAlert", {"level": "danger", "title": texts[0], "text": "\n".join(texts[1:])})
+
+
+#: Of each kind, how many texts a card takes.
+SIZES = {offer: 32, choices: 17, form: 21, checklist: 21, alert: 8}
+
+
+def filled(kind: Any) -> list[list[str]]:
+    """The texts for each card of a kind; the last one is filled up with the first texts."""
+    size = SIZES[kind]
+    texts = [printable(text) for text in marked(72)]
+    return cut([*texts, *texts[: -len(texts) % size]], size)
+
+
+@pytest.fixture
+def offering() -> Iterator[dict[str, Any]]:
+    """What the business answers when it is asked for an offer."""
+    yield shop_module.OFFER
+    shop_module.OFFER.clear()
+
+
+async def test_what_a_tool_answers_and_a_card_shows_is_text(
+    core: OpenCore, settings: Settings, offering: dict[str, Any]
+) -> None:
+    offers = filled(offer)
+    cards = [call(texts) for call in (choices, form, checklist, alert) for texts in filled(call)]
+    turns = cut(cards, len(cards) // len(offers) + 1)
+    asked = [[Call("displayOffer", {"offer_id": f"OF-{n}"}), *more] for n, more in enumerate(turns)]
+    steps = [step for calls in asked for step in (calls, "There.")]
+    async with core(models=ScriptedModels(*steps)) as door, serving(settings, door) as served, browsing() as browser:
+        who, kept = await newcomer(served)
+        wishes = (offering.update(offer(texts)) or f"Offer {n}, please" for n, texts in enumerate(offers))
+        await talk(served, who, kept["conversation"], wishes)
+        snapshot = await door.snapshot(who, kept["conversation"])
+        assert sum(item["kind"] == "deliverable" for item in snapshot["items"]) == len(cards) + len(offers)
+        async with lookout(browser, served.address, policy=False) as there:
+            page = await there.visit(f"{served.address}/widget/demo?mode=page", kept)
+            await drawn(page, "There.")
+            words = await whole(page)
+            assert [mark for mark in map(MARK.format, range(len(TEXTS))) if words.count(mark) < len(SIZES)] == []
