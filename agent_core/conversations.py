@@ -22,8 +22,6 @@ from agent_core.events import (
     Event,
     FeedbackGiven,
     Logged,
-    MessageFinished,
-    MessageHeard,
     Reset,
     SettingChanged,
     Watched,
@@ -276,12 +274,7 @@ class InProcessConversations:
         return _decision(outcome)
 
     async def heard(self, who: Principal, conversation: str, turn: str, text: str) -> None:
-        await self.stop(who, conversation, turn)
-        events = await self._db.read(lambda c: log.read_newest(c, conversation, (MessageFinished.type,), 20))
-        message = next((i.event for i in reversed(events) if i.event.turn == turn), None)  # type: ignore[union-attr]
-        if not isinstance(message, MessageFinished):
-            raise NotFound(turn)
-        await self._append(conversation, [MessageHeard(message.message, text)])
+        await self.voice.heard(who, conversation, turn, text)
 
     async def feedback(
         self, who: Principal, conversation: str, message: str, rating: str, comment: str | None = None

@@ -183,6 +183,9 @@ class Voices(Protocol):
     ) -> bool:
         """Back to text (only from this session, if one is named). False: nobody was speaking."""
 
+    async def room(self, who: Principal, conversation: str) -> str | None:
+        """Where the customer speaks now, or is about to."""
+
     async def claim(self, who: Principal, session: str) -> Brief:
         """A worker has come, once. Raises NotFound; Conflict when it is over, or another worker has it."""
 

@@ -47,6 +47,19 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
     environment: Literal["development", "production"] = "development"
 
+    # voice
+    livekit_url: str | None = None
+    livekit_api_key: str | None = None
+    livekit_api_secret: SecretStr | None = None
+    voice_worker_url: str = "http://127.0.0.1:8081"
+    voice_server_url: str = "http://127.0.0.1:8000"  # where the worker finds the server
+    voice_second_device: Literal["take_over", "refuse"] = "take_over"
+    voice_speech: Literal["auto", "openai", "embedded"] = "auto"
+    voice_stt_model: str = "gpt-4o-mini-transcribe"
+    voice_tts_model: str = "gpt-4o-mini-tts"
+    voice_realtime_model: str = "gpt-realtime"
+    voice_calls: int = Field(8, ge=1)  # at once, of one worker
+
     # limits
     max_active_turns: int = Field(400, ge=1)
     max_streams: int = Field(2000, ge=1)
@@ -90,6 +103,23 @@ class Settings(BaseSettings):
             raise ValueError("must begin with http:// or https://")
         return value.rstrip("/") if value else value
 
+    @field_validator("livekit_url")
+    @classmethod
+    def _a_socket(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("ws://", "wss://")):
+            raise ValueError("must begin with ws:// or wss://")
+        return value
+
+    @property
+    def voice(self) -> bool:
+        """There is a media server for calls."""
+        return self.livekit_url is not None
+
+    @property
+    def embedded_speech(self) -> bool:
+        """The voice and the ear that come with Parley: English, and no key is needed."""
+        return self.voice_speech == "embedded" or (self.voice_speech == "auto" and self.openai_api_key is None)
+
     @property
     def demo(self) -> bool:
         """No key and no server of one's own: the embedded demo model answers."""
@@ -126,6 +156,10 @@ def _variable(field: str) -> str:
 def _check(s: Settings) -> None:
     if s.openai_base_url and s.openai_base_url != OPENAI and not s.model:
         raise SetupError("PARLEY_MODEL", "OPENAI_BASE_URL is set: name the model that this server should use")
+    if s.livekit_url is not None:
+        for name in ("livekit_api_key", "livekit_api_secret", "service_token"):
+            if getattr(s, name) is None:
+                raise SetupError(_variable(name), "PARLEY_LIVEKIT_URL is set: voice needs this one, too")
     if not s.team_file.is_file():
         raise SetupError("PARLEY_TEAM_FILE", f"there is no file {s.team_file}")
     if s.environment == "production":

@@ -402,6 +402,12 @@ def adopt(connection: Connection, conversation: str, turn: str, owner: Owner, *,
     return Outcome(log.append(connection, conversation, [resumed]), {}, lease)
 
 
+def is_of(connection: Connection, conversation: str, turn: str) -> bool:
+    """Whether it is a turn of this conversation."""
+    query = sa.select(turns.c.id).where(turns.c.id == turn, turns.c.conversation == conversation)
+    return connection.execute(query).first() is not None
+
+
 def waits(connection: Connection, turn: str) -> bool:
     return connection.execute(_status, {"t": turn}).scalar() == "waiting"
 

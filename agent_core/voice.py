@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection, Row
 
-from agent_core import approvals, graph, ids, journal, log, turn_rows, voice_rows
+from agent_core import approvals, graph, hearing, ids, journal, log, turn_rows, voice_rows
 from agent_core.door import Brief, Called, Invitation, Principal, Receipt, Spoken, VoiceTool
 from agent_core.errors import Conflict, Fenced, Invalid, NotFound
 from agent_core.events import AgentChanged, Cursor, Event, MessageFinished, TurnFinished
@@ -27,6 +27,8 @@ from agent_core.turn_rows import Lease, Outcome, Said
 if TYPE_CHECKING:
     from agent_core.conversations import InProcessConversations
 
+#: Of the messages that a turn may have said, the newest.
+HEARD = 20
 MODES = ("pipeline", "supervised", "realtime")
 WAITING = "It waits for the customer's yes, who is being asked now. It has not been done. Do not call it again."
 RUNNING = "This call runs already. Wait for its result; do not call it again."
@@ -81,6 +83,20 @@ class InProcessVoice:
             return self._end(connection, row, reason, None)
 
         return bool((await self._door._write(conversation, work)).reply["ended"])
+
+    async def room(self, who: Principal, conversation: str) -> str | None:
+        await self._db.read(lambda c: turn_rows.load(c, who, conversation))
+        row = await self._db.read(lambda c: voice_rows.open_of(c, conversation))
+        return str(row.room) if row is not None else None
+
+    async def heard(self, who: Principal, conversation: str, turn: str, text: str) -> None:
+        await self._door.stop(who, conversation, turn)
+        events = await self._db.read(lambda c: log.read_newest(c, conversation, (MessageFinished.type,), HEARD))
+        said = [i.event for i in events if isinstance(i.event, MessageFinished) and i.event.turn == turn]
+        if not said and not await self._db.read(lambda c: turn_rows.is_of(c, conversation, turn)):
+            raise NotFound(turn)
+        shares = hearing.shares(said, text)
+        await self._door._write(conversation, lambda c: Outcome(log.append(c, conversation, shares), {}))
 
     def _end(self, connection: Connection, row: Row[Any], reason: str, aloud: str | None) -> Outcome:
         """Text again; a turn that the session was to answer is the core's."""

@@ -22,6 +22,9 @@ BODY_BYTES = 64 * 1024
 HISTORY_BYTES = 1024 * 1024
 HISTORY_PATHS = re.compile(r"/agui/(run|connect)|/copilotkit/agent/[^/]+/(run|connect)")
 
+#: What the media server calls its JSON.
+KINDS = {"/livekit/webhook": "application/webhook+json"}
+
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -78,7 +81,7 @@ class _Visit:
             return problem(413, "too_large", f"at most {self.limit} bytes", "body")
         has_body = length != "0" or "transfer-encoding" in headers
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if has_body and kind != "application/json":
+        if has_body and kind not in ("application/json", KINDS.get(self._scope["path"])):
             return problem(415, "not_json", "send application/json", "content-type")
         return None
 

@@ -14,6 +14,7 @@ from agent_core.errors import Overloaded
 from agent_core.settings import Settings
 from app.assets import Assets
 from app.limits import Limits
+from app.media import MediaServer
 from app.threads import Threads
 from app.tokens import Tokens
 
@@ -45,6 +46,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.limits = Limits(self.settings)
+        self.media = MediaServer.of(self.settings)
 
     @property
     def development(self) -> bool:

@@ -23,6 +23,7 @@ from app import (
     pages,
     problems,
     visitors,
+    voice,
     voice_worker,
     widget,
 )
@@ -64,7 +65,7 @@ def create_app(settings: Settings, door: Premises | OpenDoor) -> FastAPI:
         feed.router,
     ):
         app.include_router(router)
-    for router in (operators.router, desk.router, voice_worker.router, agui_routes.router):
+    for router in (operators.router, desk.router, voice.router, voice_worker.router, agui_routes.router):
         app.include_router(router)
     app.include_router(agui_routes.copilotkit)
     problems.add_handlers(app)
