@@ -1,10 +1,8 @@
 # One image: `parley serve` by default; `parley tools --http`, `parley doctor` and `parley chat` are in it, too.
 FROM node:22-bookworm-slim AS widget
-WORKDIR /srv/web
-COPY web/package.json web/package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
-COPY web ./
-RUN npm run --silent build
+WORKDIR /srv/parley
+COPY web web/
+RUN cd web && npm ci --omit=dev --ignore-scripts --no-audit --no-fund && npm run --silent build
 
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /srv/parley
@@ -17,8 +15,8 @@ COPY agent_core agent_core/
 COPY app app/
 COPY tools tools/
 COPY voice voice/
-COPY web/templates web/templates/
-COPY --from=widget /srv/web/dist web/dist/
+COPY web web/
+COPY --from=widget /srv/parley/web/dist web/dist/
 RUN .venv/bin/uv pip install --python .venv/bin/python --no-deps --no-build-isolation -e . \
     && .venv/bin/python -m compileall -q agent_core app tools voice \
     && .venv/bin/uv pip uninstall --python .venv/bin/python uv
