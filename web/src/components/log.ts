@@ -162,7 +162,8 @@ export class Log extends LitElement {
   @property({ type: Number }) now = 0;
   @query(".scroll") private scroller!: HTMLElement;
   @state() private away = false;
-  #anchor: { top: number; height: number } | undefined;
+  /** What the reader looks at, and where on the screen it is: it stays there when a page comes before it. */
+  #anchor: { entry: Element; top: number } | undefined;
   #following = true;
   #top = 0;
 
@@ -324,16 +325,32 @@ export class Log extends LitElement {
     const before = changed.get("view") as View | undefined;
     if (!before || !this.scroller) return;
     const prepended = (before.snapshot?.earlier ?? 0) > (this.view.snapshot?.earlier ?? 0);
-    this.#anchor = prepended ? { top: this.scroller.scrollTop, height: this.scroller.scrollHeight } : undefined;
+    if (prepended) this.#anchor = this.#looked();
     if (before.snapshot?.conversation !== this.view.snapshot?.conversation) this.#following = true;
     if (this.view.unsent.length > before.unsent.length) this.#following = true;
   }
 
   protected override updated(): void {
-    if (this.#anchor) {
-      this.scroller.scrollTop = this.#anchor.top + this.scroller.scrollHeight - this.#anchor.height;
-      this.#anchor = undefined;
-    }
+    if (!this.#anchor) return;
+    this.#hold();
+    // What came before has its height only when it has drawn itself.
+    requestAnimationFrame(() => {
+      this.#hold();
+      requestAnimationFrame(() => {
+        this.#hold();
+        this.#anchor = undefined;
+      });
+    });
+  }
+
+  #looked(): { entry: Element; top: number } | undefined {
+    const { top } = this.scroller.getBoundingClientRect();
+    const entry = [...this.scroller.querySelectorAll(".entry")].find((one) => one.getBoundingClientRect().bottom > top);
+    return entry && { entry, top: entry.getBoundingClientRect().top };
+  }
+
+  #hold(): void {
+    if (this.#anchor) this.scroller.scrollTop += this.#anchor.entry.getBoundingClientRect().top - this.#anchor.top;
   }
 
   /** Children draw themselves after this element, and again when fonts or pictures come. */
