@@ -12,6 +12,14 @@ DAY_MS = 24 * 3600 * 1000
 TERMS = "24 months. Cancel with one month's notice.\nPrices include VAT."
 
 OFFER = Call("displayOffer", {"offer_id": "OF-7"})
+#: Of the demo's business.
+QUOTE = Call(
+    "displayQuote",
+    {
+        "title": "A phone and its case",
+        "items": [{"sku": "phone-aria-12", "quantity": 1}, {"sku": "case-aria-12", "quantity": 2}],
+    },
+)
 LOCK = Call("lock", {"card": "4711", "note": "lost"})
 ALERT = Call("displayAlert", {"level": "warning", "title": "Maintenance", "text": "Tonight from two to three."})
 CHOICES = Call(

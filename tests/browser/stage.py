@@ -15,6 +15,7 @@ from agent_core.site import Site
 from tests.browser.host import Host
 from tests.browser.panel import Panel
 from tests.conftest import OpenCore
+from tests.scripted import Hold
 from tests.wire import Served, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -39,6 +40,7 @@ class Stage:
         self.chromium, self.host = chromium, host
         self.troubles: list[str] = []
         self._core, self._settings = core, settings
+        self._holds: list[Hold] = []
         self._servers, self._browsers = AsyncExitStack(), AsyncExitStack()
         self.served: Served
         self.door: Any
@@ -46,6 +48,7 @@ class Stage:
     async def serve(self, *steps: Any, site: dict[str, Any] | None = None, **overrides: Any) -> Served:
         """Parley, whose model follows these steps; `site` changes what is known of the demo's."""
         settings = self._settings.model_copy(update=overrides)
+        self._holds += [part for step in steps if isinstance(step, list) for part in step if isinstance(part, Hold)]
         self.door = await self._servers.enter_async_context(self._core(*steps, **overrides))
         if site is not None:
             changed = Site(**{"key": "demo", "name": "The Shop", **site})
@@ -100,6 +103,8 @@ class Stage:
 
     async def aclose(self) -> None:
         await self._browsers.aclose()
+        for hold in self._holds:
+            hold.go.set()
         await self._servers.aclose()
 
 

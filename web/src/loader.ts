@@ -132,8 +132,8 @@ class Widget {
   }
 
   #label(): void {
-    const language = (this.options.language ?? document.documentElement.lang ?? "en").slice(0, 2);
-    const [open, close, unread] = LABELS[language] ?? LABELS["en"]!;
+    const language = this.options.language || document.documentElement.lang || navigator.language;
+    const [open, close, unread] = LABELS[language.slice(0, 2)] ?? LABELS["en"]!;
     const name = this.#open ? close : open;
     this.#button.setAttribute("aria-label", this.#unread ? `${name} (${this.#unread} ${unread})` : name);
     this.#button.setAttribute("aria-expanded", String(this.#open));
@@ -153,6 +153,7 @@ class Widget {
     const frame = (this.#frame = document.createElement("iframe"));
     const query = new URLSearchParams({ mode: this.options.mode === "inline" ? "inline" : "panel" });
     if (this.options.language) query.set("language", this.options.language);
+    if (document.documentElement.lang) query.set("page", document.documentElement.lang);
     if (this.options.scheme) query.set("scheme", this.options.scheme);
     frame.title = "Chat";
     frame.allow = "microphone; autoplay; clipboard-write";

@@ -179,7 +179,7 @@ export class Chat extends LitElement {
     const wishes = (this.#storage.read(":wishes") ?? {}) as Wishes;
     const query = new URLSearchParams(location.search);
     const own = this.site.language === "auto" ? null : this.site.language;
-    const wanted = [wishes.language, query.get("language"), own, ...navigator.languages];
+    const wanted = [wishes.language, query.get("language"), own, query.get("page"), ...navigator.languages];
     this.language = chosen(wanted, this.site.languages);
     this.scheme = wishes.scheme ?? query.get("scheme") ?? this.site.theme.scheme;
     this.#paint();
