@@ -80,15 +80,21 @@ export class Activity extends LitElement {
   override render() {
     const running = this.tools.findLast((tool) => tool.status === "running");
     const name = running ? (harmless(running.title ?? "") || this.texts.working) : this.#summary();
+    const [kind, icon] = this.#outcome(this.#worst());
     return html`<details>
       <summary>
-        ${running ? html`<span class="turning"></span>` : nothing}<span dir="auto">${name}</span
+        ${running ? html`<span class="turning"></span>` : html`<span class=${kind}>${icon}</span>`}<span dir="auto">${name}</span
         ><span class="chevron">${icons.chevron()}</span>
       </summary>
       <ul>
         ${this.tools.map((tool) => this.#line(tool))}
       </ul>
     </details>`;
+  }
+
+  /** What one should look into, if anything. */
+  #worst(): string {
+    return (this.tools.find((tool) => tool.status !== "ok") ?? this.tools[0]!).status;
   }
 
   #summary(): string {

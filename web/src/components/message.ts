@@ -215,20 +215,20 @@ export class MessageElement extends LitElement {
         ${this.from === "operator" ? html`<div class="who">${harmless(this.author)}</div>` : html`<span class="sr">${own ? this.texts.you : this.texts.assistant}: </span>`}
         ${own ? html`<span class="words">${harmless(this.text)}</span>` : markdown(this.heard ?? this.text, this.texts)}
       </div>
-      ${this.writing ? nothing : this.unsent ? this.#waiting() : this.#foot(own)}
+      ${this.unsent ? this.#waiting() : this.at && !this.writing ? this.#foot(own) : nothing}
     `;
   }
 
   #foot(own: boolean) {
     const state = { stopped: this.texts.stopped, interrupted: this.texts.cutShort, truncated: this.texts.cutShort }[this.status];
     return html`<div class="foot">
-      ${this.at ? html`<span>${clock(this.at, this.language)}</span>` : nothing}
+      <span>${clock(this.at, this.language)}</span>
       ${state || this.heard !== undefined ? html`<span>${state ?? this.texts.cutShort}</span>` : nothing}
       ${this.spoken ? html`<span>${this.texts.spoken}</span>` : nothing}
       <span class="actions">
         ${this.#button(this.copied ? this.texts.copied : this.texts.copy, this.copied ? icons.check() : icons.copy(), () => void this.#copy())}
         ${own ? this.#button(this.texts.edit, icons.pencil(), () => this.#tell("edit", this.text)) : nothing}
-        ${this.from === "agent" && this.at ? [this.#rate("up", this.texts.good), this.#rate("down", this.texts.bad)] : nothing}
+        ${this.from === "agent" ? [this.#rate("up", this.texts.good), this.#rate("down", this.texts.bad)] : nothing}
       </span>
     </div>`;
   }
