@@ -26,6 +26,7 @@ from agent_core.door import Brief
 from agent_core.errors import ParleyError
 from agent_core.events import (
     Cursor,
+    DeliverableShown,
     Event,
     InterruptDecided,
     InterruptOpened,
@@ -41,6 +42,7 @@ from voice.line import SERVICE, Line, Telling
 from voice.llm import CoreLLM, Utterance
 from voice.options import STARTING, TurnTaking, session_options
 from voice.realtime import RealtimeAgent
+from voice.rpc import Screen
 from voice.scribe import Scribe
 from voice.supervised import SupervisedAgent
 
@@ -53,6 +55,8 @@ LINES = {
     "text": "I can't hear or speak properly just now. Let's go on in writing; nothing is lost.",
 }
 LANGUAGES = {"en": "English", "de": "German", "es": "Spanish", "fr": "French", "ar": "Arabic"}
+#: The lease is three times as long.
+BEAT_SECONDS = 2.0
 #: Of the conversation so far, as a realtime model is given it: many written answers make it answer in writing.
 SEEDED = 12
 
@@ -95,6 +99,7 @@ class VoiceSession:
         self._falling: asyncio.Task[None] | None = None
         self._asked: set[str] = set()  # calls that wait for the customer
         self._began: float | None = None  # when the customer began to speak last
+        self.screen: Screen | None = None
         self.entered = asyncio.Event()
         self.over = asyncio.Event()  # the customer is back in text
 
@@ -125,6 +130,16 @@ class VoiceSession:
         """Another agent has the floor: its brief, its tools, the same call."""
         self.brief = await self.door.brief(SERVICE, self.brief.session)
         return RealtimeAgent(self, self.brief, self.live.current_agent.chat_ctx.copy(exclude_instructions=True))
+
+    async def keep_alive(self) -> None:
+        """Renews the session's lease; a session that is over ends the call. A server that is away may come back."""
+        while not self.over.is_set():
+            try:
+                if not await self.door.beat(SERVICE, self.brief.session):
+                    self.over.set()
+            except ParleyError as error:
+                logger.warning("no sign of life could be given: %s", type(error).__name__)
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def aclose(self) -> None:
         await self.live.aclose()
@@ -160,6 +175,8 @@ class VoiceSession:
             case ToolFinished() if event.call in self._asked and self.mode == "realtime":
                 self._asked.discard(event.call)
                 self._hand_in(event)
+            case DeliverableShown() if self.screen is not None:
+                self._soon(self.screen.show(event))
             case ModeChanged(mode="text"):
                 self.over.set()
 
