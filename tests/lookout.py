@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Frame, Page, async_playwright
 
 from app.assets import DIST
 
@@ -129,8 +129,16 @@ class Lookout:
         await page.goto(url)
         return page
 
+    async def frame(self, page: Page) -> Frame:
+        """The chat's, in a host's page, when the chat is drawn."""
+        if len(page.frames) < 2:
+            await page.wait_for_event("frameattached")
+        frame = page.frames[1]
+        await frame.locator("parley-composer").wait_for()
+        return frame
 
-async def looked(page: Any) -> str:
+
+async def looked(page: Page | Frame) -> str:
     """All words of the page or frame, when nothing is there that should not be."""
     seen = await page.evaluate(LOOK, [ELEMENTS.split(), ATTRIBUTES.split()])
     assert not seen["offences"], seen["offences"][:20]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from playwright.async_api import Page
 
+from agent_core import sites
 from agent_core.deliverable import printable
-from agent_core.door import Principal, Start
-from agent_core.events import TurnFinished
+from agent_core.door import EVERY_SITE, Principal, Start
+from agent_core.events import TurnFinished, TurnWaiting
 from agent_core.settings import Settings
+from agent_core.site import Site
 from agent_core.text import wellformed
 from tests import shop as shop_module
+from tests.browser.host import hosting
 from tests.conftest import OpenCore
 from tests.hostile import TEXTS
 from tests.lookout import browsing, looked, lookout
@@ -47,13 +53,15 @@ async def newcomer(served: Served) -> tuple[Principal, dict[str, Any]]:
     return who, {"token": arrived["token"], "conversation": conversation}
 
 
-async def talk(served: Served, who: Principal, conversation: str, texts: Iterable[str]) -> None:
-    """One after the other; each turn ends before the next words are asked for."""
+async def talk(
+    served: Served, who: Principal, conversation: str, texts: Iterable[str], *, until: type = TurnFinished
+) -> None:
+    """One after the other; each turn ends (or waits) before the next words are asked for."""
     door, rest = served.house.door, iter(enumerate(texts))
     n, text = next(rest)
     await door.say(who, conversation, text, client_message_id=f"t{n}")
     async for item in door.watch(who, conversation):
-        if not isinstance(getattr(item, "event", None), TurnFinished):
+        if not isinstance(getattr(item, "event", None), until):
             continue
         if (following := next(rest, None)) is None:
             return
@@ -195,3 +203,109 @@ async def test_what_a_tool_answers_and_a_card_shows_is_text(
             await drawn(page, "There.")
             words = await whole(page)
             assert [mark for mark in map(MARK.format, range(len(TEXTS))) if words.count(mark) < len(SIZES)] == []
+
+
+async def test_what_is_to_be_approved_is_text(core: OpenCore, settings: Settings) -> None:
+    asked = [Call("lock", {"card": texts[0], "note": "\n".join(texts)}) for texts in cut(marked(400), 20)]
+    models = ScriptedModels(*([call] for call in asked))
+    async with core(models=models) as door, serving(settings, door) as served, browsing() as browser:
+        who, kept = await newcomer(served)
+        wishes = (f"Lock it, {n}" for n in range(len(asked)))
+        await talk(served, who, kept["conversation"], wishes, until=TurnWaiting)
+        async with lookout(browser, served.address, policy=False) as there:
+            page = await there.visit(f"{served.address}/widget/demo?mode=page", kept)
+            await drawn(page, MARK.format(len(TEXTS) - 1))
+            assert missing(await whole(page)) == []
+
+
+# ---- people and places
+
+
+async def test_the_names_of_people_and_of_conversations_are_text(core: OpenCore, settings: Settings) -> None:
+    names, titles = cut(marked(300), 4), marked(70)[::25]
+    models = ScriptedModels(otherwise=lambda _items: "Fine.")
+    async with core(models=models) as door, serving(settings, door) as served, browsing() as browser:
+        who, kept = await newcomer(served)
+        for title in titles:
+            other = await door.start(who, Start())
+            await talk(served, who, other, [wellformed(title)])
+        async with lookout(browser, served.address, policy=False) as there:
+            page = await there.visit(f"{served.address}/widget/demo?mode=page", kept)
+            for n, texts in enumerate(names):
+                operator = Principal("operator", f"operator:{n}", EVERY_SITE, "\n".join(texts))
+                await door.take_floor(operator, kept["conversation"])
+                await door.reply(operator, kept["conversation"], f"Hello from {n}", client_message_id=f"o{n}")
+                if n < len(names) - 1:
+                    await door.give_floor(operator, kept["conversation"])
+            await drawn(page, f"Hello from {len(names) - 1}")
+            await page.get_by_role("button", name="More", exact=True).click()
+            await page.locator("parley-menu .title").nth(len(titles) - 1).wait_for()
+            words = await whole(page)
+            assert [mark for mark in map(MARK.format, range(len(TEXTS))) if words.count(mark) < 2] == []
+
+
+#: The frame is told other names: what it says of its site comes from the owner.
+RENAME = """async texts => {
+  const chat = document.querySelector("parley-chat");
+  const [name, greeting, ...starters] = texts;
+  chat.site = { ...chat.site, name, greeting: { en: greeting }, starters: { en: starters } };
+  await chat.updateComplete;
+  await new Promise(requestAnimationFrame);
+}"""
+
+
+async def test_a_customers_name_is_text(core: OpenCore, settings: Settings) -> None:
+    async with core() as door, serving(settings, door) as served, browsing() as browser:
+        who, kept = await newcomer(served)
+        ana = Principal("customer", "ana", "demo", name="\n".join(marked()))
+        await door.hand_over(who, ana)
+        kept |= {"token": served.house.tokens.customer(replace(ana, name="Ana")), "customer": True}
+        async with lookout(browser, served.address, policy=False) as there:
+            page = await there.visit(f"{served.address}/widget/demo?mode=page", kept)
+            await drawn(page, "")
+            assert missing(await page.evaluate(f"{LOG}.view.snapshot.customer")) == []
+            await looked(page)
+
+
+async def test_the_title_of_a_page_and_the_words_of_a_site_are_text(core: OpenCore, settings: Settings) -> None:
+    texts = marked(76)
+    async with core() as door, serving(settings, door) as served, browsing() as browser, hosting() as host:
+        host.put("/host", served.address, open="")
+        async with lookout(browser, served.address, host.origin(), policy=False) as there:
+            page = await there.visit(f"{host.origin()}/host")
+            frame = await there.frame(page)
+            for at, some in enumerate(cut([*texts, *texts[: -len(texts) % 8]], 8)):
+                await page.evaluate("text => { document.title = text }", some[0])
+                await frame.evaluate(RENAME, some)
+                words = await looked(frame)
+                assert [n for n in range(8 * at, min(8 * at + 8, len(texts))) if MARK.format(n) not in words] == []
+
+
+class Told(HTMLParser):
+    """What a browser would make of the frame's page: its elements, the title, the data."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.texts: dict[str, str] = {}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        within = self.elements[-1] if self.elements else ""
+        self.texts[within] = self.texts.get(within, "") + data
+
+
+async def test_a_sites_name_stays_a_title_and_a_value_in_the_page_that_is_sent(
+    core: OpenCore, settings: Settings
+) -> None:
+    async with core() as door, serving(settings, door) as served:
+        usual = Told((await served.http.get("/widget/demo")).text).elements
+        for n, text in enumerate(marked(76)):
+            site = Site(key=f"s{n}", name=text, greeting={"en": text}, starters={"en": (text,)})
+            await door._db.write(lambda c, site=site: sites.add(c, site))
+            told = Told((await served.http.get(f"/widget/s{n}")).text)
+            assert told.elements == usual
+            assert json.loads(told.texts["script"].strip())["name"] == text

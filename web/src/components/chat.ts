@@ -352,7 +352,7 @@ export class Chat extends LitElement {
     const prompts = this.#perLanguage(this.site.starters) ?? [];
     if (said || this.view.loading || this.view.signInNeeded || !prompts.length) return nothing;
     return html`<div class="starters">
-      ${prompts.map((prompt) => html`<button type="button" dir="auto" @click=${() => this.#conversation.say(prompt)}>${prompt}</button>`)}
+      ${prompts.map((prompt) => html`<button type="button" dir="auto" @click=${() => this.#conversation.say(prompt)}>${harmless(prompt)}</button>`)}
     </div>`;
   }
 
