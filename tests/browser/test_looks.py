@@ -90,6 +90,17 @@ async def left(locator: Locator) -> float:
     return box["x"]
 
 
+async def test_words_read_in_their_own_direction_whatever_the_language_of_the_page(stage: Stage) -> None:
+    await stage.serve("Hello, Mira.", "أهلا Mira.")
+    panel = await stage.chat(language="ar")
+    direction = "bubble => getComputedStyle(bubble).direction"
+    for n, (words, answer, way) in enumerate([("Hello!", "Hello, Mira.", "ltr"), ("مرحبا", "أهلا Mira.", "rtl")]):
+        await panel.say(words)
+        await panel.hears(answer)
+        assert await panel.messages("user").nth(n).locator(".bubble").evaluate(direction) == way
+        assert await panel.messages("agent").nth(n).locator(".bubble").evaluate(direction) == way
+
+
 async def test_a_language_that_is_chosen_is_kept_over_a_reload(stage: Stage) -> None:
     panel = await STATES["menu"].enter(stage)
     await panel.root.get_by_label("Language").select_option("ar")

@@ -184,6 +184,13 @@ export const card = css`
   .card p {
     margin: 0.35rem 0;
   }
+  /* Words of another direction begin at the side where the card's own do. */
+  :host(:dir(ltr)) :is(p, th, dt, dd, .words)[dir="auto"] {
+    text-align: left;
+  }
+  :host(:dir(rtl)) :is(p, th, dt, dd, .words)[dir="auto"] {
+    text-align: right;
+  }
   .on-paper {
     display: none;
   }

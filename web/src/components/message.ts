@@ -92,6 +92,7 @@ export class MessageElement extends LitElement {
       }
       .code {
         position: relative;
+        direction: ltr;
         margin: 0.5rem 0;
       }
       .code button {
@@ -173,7 +174,8 @@ export class MessageElement extends LitElement {
       [aria-pressed="true"] {
         color: var(--link);
       }
-      .caret::after {
+      .caret > :last-child:not(ol, ul)::after,
+      .caret > :last-child > li:last-child::after {
         content: "";
         display: inline-block;
         width: 0.5em;
@@ -212,7 +214,7 @@ export class MessageElement extends LitElement {
     const own = this.from === "user";
     return html`
       <div class="bubble ${this.from} ${this.unsent ? "unsent" : ""} ${this.writing ? "caret" : ""}" dir="auto" aria-busy=${this.writing}>
-        ${this.from === "operator" ? html`<div class="who">${harmless(this.author)}</div>` : html`<span class="sr">${own ? this.texts.you : this.texts.assistant}: </span>`}
+        ${this.from === "operator" ? html`<div class="who" dir="auto">${harmless(this.author)}</div>` : html`<span class="sr" dir="auto">${own ? this.texts.you : this.texts.assistant}: </span>`}
         ${own ? html`<span class="words">${harmless(this.text)}</span>` : markdown(this.heard ?? this.text, this.texts)}
       </div>
       ${this.unsent ? this.#waiting() : this.at && !this.writing ? this.#foot(own) : nothing}

@@ -78,6 +78,7 @@ export class FormElement extends DeliverableElement<FormPayload> {
         align-items: center;
       }
       .check input {
+        margin: 0;
         width: 1.25rem;
         height: 1.25rem;
         accent-color: var(--accent);
