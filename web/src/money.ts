@@ -1,9 +1,13 @@
 // Amounts and times for a reader's language. Money is integers of the currency's minor unit.
 
+/** ISO 4217, as agent_core/money.py has it. Browsers have their own, which shows a forint's amount a hundred times too large. */
+const NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF";
+const THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND";
+
 export function money(minor: number, currency: string, language: string): string {
-  const format = new Intl.NumberFormat(language, { style: "currency", currency });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  return format.format(minor / 10 ** digits);
+  const digits = NO_DIGITS.includes(currency) ? 0 : THREE_DIGITS.includes(currency) ? 3 : 2;
+  const shown = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(language, { style: "currency", currency, ...shown }).format(minor / 10 ** digits);
 }
 
 export function number(value: number, language: string): string {

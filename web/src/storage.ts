@@ -34,11 +34,11 @@ export class Storage {
 
   write(name: string, value: unknown): void {
     const text = JSON.stringify(value);
-    this.#memory.set(this.#key + name, text);
     try {
       localStorage.setItem(this.#key + name, text);
+      this.#memory.delete(this.#key + name);
     } catch {
-      // full, or not allowed
+      this.#memory.set(this.#key + name, text); // full, or not allowed
     }
   }
 
@@ -46,7 +46,7 @@ export class Storage {
   clear(): void {
     this.#memory.clear();
     try {
-      const ours = Object.keys(localStorage).filter((key) => key.startsWith(this.#key));
+      const ours = Object.keys(localStorage).filter((key) => this.#ours(key));
       for (const key of ours) localStorage.removeItem(key);
     } catch {
       // there was nothing
@@ -56,15 +56,21 @@ export class Storage {
   /** Another tab changed something. */
   watch(told: () => void): void {
     addEventListener("storage", (event) => {
-      if (event.key === null || event.key.startsWith(this.#key)) told();
+      if (event.key === null || this.#ours(event.key)) told();
     });
   }
 
+  /** Another site's key may begin with this one's. */
+  #ours(key: string): boolean {
+    return key === this.#key || key.startsWith(`${this.#key}:`);
+  }
+
+  /** What could not be written is newer than what is there. */
   #get(key: string): string | null {
     try {
-      return localStorage.getItem(key) ?? this.#memory.get(key) ?? null;
+      return this.#memory.get(key) ?? localStorage.getItem(key);
     } catch {
-      return this.#memory.get(key) ?? null;
+      return null;
     }
   }
 }
