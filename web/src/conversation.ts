@@ -42,6 +42,7 @@ export class Conversation {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #loadTimer: ReturnType<typeof setTimeout> | undefined;
   #arriving: Promise<void> | undefined;
+  #who = 0; // rises with each word of the page about who is here: the last one counts
   #era = 0; // rises when somebody else is meant: what was asked before is then not listened to
 
   constructor(
@@ -51,6 +52,8 @@ export class Conversation {
     readonly language: () => string,
     readonly changed: () => void,
     readonly heard: (event: Watched) => void = () => {},
+    /** Who was signed in is not any more: the business's page may vouch again. */
+    readonly expired: () => void = () => {},
   ) {
     this.outbox = new Outbox(storage);
     this.api.token = storage.kept.token;
@@ -63,7 +66,7 @@ export class Conversation {
     const waiting = new Map([...this.#accepted.values(), ...this.outbox.unsent].map((m) => [m.id, m]));
     return {
       snapshot: this.#snapshot,
-      unsent: [...waiting.values()].filter((m) => !seen.has(m.id)),
+      unsent: [...waiting.values()].filter((m) => !seen.has(m.id) && this.#belongs(m)),
       connection: this.#snapshot || this.#loading ? this.#connection : navigator.onLine ? "live" : "offline",
       loading: this.#loading,
       problem: this.#problem,
@@ -71,6 +74,14 @@ export class Conversation {
       busy: this.#busy,
       notes: this.#notes,
     };
+  }
+
+  #belongs(message: Unsent): boolean {
+    return !message.conversation || message.conversation === this.#here;
+  }
+
+  get #here(): string | undefined {
+    return this.#snapshot?.conversation ?? this.storage.kept.conversation;
   }
 
   // ---- which conversation
@@ -101,22 +112,28 @@ export class Conversation {
   }
 
   /** The business's server says who this is; what was said before as nobody is theirs, too. */
-  async identify(identity: string): Promise<void> {
+  identify(identity: string): Promise<void> {
+    return this.#identify(identity, ++this.#who);
+  }
+
+  async #identify(identity: string, who: number): Promise<void> {
     const before = this.storage.kept;
-    const era = this.#era;
     const merge = before.token && !before.customer ? { merge: before.token } : {};
     try {
-      await this.#become({ identity, ...merge }, before);
+      await this.#become({ identity, ...merge }, before, who);
     } catch (error) {
-      if (error instanceof Refusal && error.field === "merge") return this.#become({ identity }, {});
+      if (who !== this.#who) return;
+      if (error instanceof Refusal && error.field === "merge") return this.#become({ identity }, {}, who);
       if (!(error instanceof Refusal) || !error.passing) return this.#complain(error);
-      setTimeout(() => era === this.#era && void this.identify(identity), this.#wait(error));
+      setTimeout(() => who === this.#who && void this.#identify(identity, who), this.#wait(error));
     }
   }
 
-  async #become(who: { identity: string; merge?: string }, before: Kept): Promise<void> {
-    const { token } = await this.api.arrive(this.site.key, who);
-    const same = who.merge !== undefined || before.customer ? before.conversation : undefined;
+  async #become(said: { identity: string; merge?: string }, before: Kept, who: number): Promise<void> {
+    const { token } = await this.api.arrive(this.site.key, said);
+    if (who !== this.#who) return; // logged out meanwhile, or somebody else
+    const same = said.merge !== undefined || before.customer ? before.conversation : undefined;
+    if (!same) this.outbox.release();
     this.#leave();
     this.api.token = token;
     this.#signInNeeded = false;
@@ -128,6 +145,7 @@ export class Conversation {
 
   /** Nothing of the customer is left in this browser. */
   logout(): void {
+    this.#who++;
     this.#leave();
     this.storage.clear();
     this.api.token = undefined;
@@ -198,11 +216,13 @@ export class Conversation {
 
   /** The conversation is gone, or the token is: a new one begins with the next message. */
   #forget(): void {
-    const unsent = this.outbox.unsent;
+    const { customer } = this.storage.kept;
     this.#leave();
     this.storage.keep({});
     this.api.token = undefined;
-    if (unsent.length) this.flush();
+    this.outbox.release();
+    if (customer) this.expired();
+    if (this.outbox.unsent.length) this.flush();
     this.changed();
   }
 
@@ -253,7 +273,7 @@ export class Conversation {
 
   say(text: string): void {
     if (!text.trim()) return;
-    this.outbox.add(text);
+    this.outbox.add(text, this.#here);
     this.changed();
     this.flush();
   }
@@ -292,11 +312,11 @@ export class Conversation {
 
   async #send(message: Unsent): Promise<void> {
     const era = this.#era;
-    await this.#begin();
-    const { conversation } = this.storage.kept;
+    if (this.#belongs(message)) await this.#begin();
+    const conversation = message.conversation ?? this.storage.kept.conversation;
     if (!conversation || era !== this.#era) return;
     await this.api.say(conversation, message.id, message.text);
-    this.#accepted.set(message.id, message);
+    if (era === this.#era && conversation === this.#here) this.#accepted.set(message.id, message);
     this.outbox.drop(message.id);
   }
 
@@ -328,6 +348,10 @@ export class Conversation {
       this.#timer = setTimeout(() => this.flush(), this.#wait(error));
     } else if (error.code === "identity_required" || error.status === 401) {
       this.#signInNeeded = true;
+    } else if (error.status === 404 && !this.#belongs(message)) {
+      this.outbox.drop(message.id);
+      this.#flushing = false;
+      this.flush();
     } else if (error.status === 404 && this.#failures++ < 2) {
       this.#forget();
     } else {

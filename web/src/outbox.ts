@@ -7,6 +7,8 @@ export interface Unsent {
   id: string; // client_message_id
   text: string;
   at: number;
+  /** Where it belongs; nowhere yet, when it is the first of a conversation. */
+  conversation?: string;
   /** Why it can't be sent, in words; the customer edits or drops it. */
   refused?: string;
 }
@@ -23,14 +25,21 @@ export class Outbox {
     return Array.isArray(kept) ? (kept as Unsent[]).filter((m) => m && Date.now() - m.at < STALE_MS) : [];
   }
 
-  add(text: string): Unsent {
-    const message = { id: `w-${token()}`, text, at: Date.now() };
+  add(text: string, conversation?: string): Unsent {
+    const message: Unsent = { id: `w-${token()}`, text, at: Date.now() };
+    if (conversation) message.conversation = conversation;
     this.#write([...this.unsent, message]);
     return message;
   }
 
+  /** Where they belonged is gone: they belong to what comes next. */
+  release(): void {
+    if (this.unsent.length) this.#write(this.unsent.map(({ conversation: _gone, ...message }) => message));
+  }
+
   drop(id: string): void {
-    this.#write(this.unsent.filter((message) => message.id !== id));
+    const { unsent } = this;
+    if (unsent.some((message) => message.id === id)) this.#write(unsent.filter((message) => message.id !== id));
   }
 
   refuse(id: string, why: string): void {

@@ -239,6 +239,66 @@ test("logging out leaves nothing of the customer behind", async () => {
   assert.deepEqual(texts(after), []);
 });
 
+test("who logs out while a message is on its way leaves nothing behind either", async () => {
+  const here = page();
+  await here.identify("jwt");
+  here.say("one");
+  await saw(here, "one");
+  here.say("secret");
+  await until(() => peer.accepted.size === 2, "accepted");
+  here.logout();
+  await new Promise((next) => setTimeout(next, 50));
+  assert.deepEqual(here.view.unsent, []);
+  assert.equal(localStorage.length, 0);
+});
+
+test("who logs out while being being signed in stays logged out", async () => {
+  const here = page();
+  const signing = here.identify("jwt");
+  here.logout();
+  await signing;
+  assert.equal(here.storage.kept.token, undefined);
+  assert.equal(localStorage.length, 0);
+});
+
+test("of two who are signed in at once, the last one counts", async () => {
+  const here = page();
+  await Promise.all([here.identify("ana"), here.identify("bob")]);
+  const last = peer.asked.filter((one) => one.path.endsWith("/visitors")).findIndex((one) => one.body["identity"] === "bob") + 1;
+  assert.equal(here.storage.kept.token, `token-${last}`);
+});
+
+test("a customer whose token is not good any more is told to the page", async () => {
+  let expired = 0;
+  const here = new Conversation(SITE, new Api(url), new Storage("shop"), () => "en", () => waiting.forEach((look) => look()), undefined, () => expired++);
+  open.push(here);
+  await here.identify("jwt");
+  here.say("Hi");
+  await saw(here, "Hi");
+  peer.trouble.push({ path: /messages/, what: { status: 404 } });
+  here.say("Still there?");
+  await until(() => expired === 1, "told");
+});
+
+test("what was written in one conversation does not end up in another", async () => {
+  const here = page();
+  here.say("one");
+  await saw(here, "one");
+  await settled(here);
+  peer.trouble.push({ path: /messages/, what: { status: 503, retryAfter: 1 } });
+  here.say("about the first");
+  await until(() => here.view.problem !== "", "held up");
+  const first = here.storage.kept.conversation!;
+  await here.startNew();
+  assert.deepEqual(here.view.unsent, []);
+  here.say("about the second");
+  await until(() => peer.accepted.size === 3, "all sent");
+  const sent = peer.asked.filter((one) => one.path.endsWith("/messages") && one.body["text"] === "about the first");
+  assert.ok(sent.every((one) => one.path.includes(first)));
+  const second = peer.asked.find((one) => one.body["text"] === "about the second")!;
+  assert.ok(!second.path.includes(first));
+});
+
 test("a new conversation leaves the old one on the server", async () => {
   const here = page();
   here.say("one");

@@ -14,6 +14,7 @@ export class Peer {
   readonly trouble: { path: RegExp; what: Trouble }[] = [];
   readonly #server = createServer((request, response) => void this.#answer(request, response));
   readonly #feeds = new Set<ServerResponse>();
+  readonly #threads: string[] = [];
   #visitors = 0;
 
   async listen(): Promise<string> {
@@ -69,7 +70,10 @@ export class Peer {
 
   #started(body: Record<string, unknown>): object {
     if (!this.log.length) this.happens({ type: "conversation.started", site: "s", team: "t", agent: "a" });
-    return { conversation: "conv_1", thread: body["thread"] };
+    const threads = this.#threads;
+    const thread = String(body["thread"]);
+    if (!threads.includes(thread)) threads.push(thread);
+    return { conversation: `conv_${threads.indexOf(thread) + 1}` };
   }
 
   #said(body: Record<string, unknown>): object {
