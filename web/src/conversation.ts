@@ -93,6 +93,13 @@ export class Conversation {
     this.flush();
   }
 
+  /** Goes on with what another window keeps, and leaves nothing of it in this one. */
+  take(kept: Kept): void {
+    this.storage.setApart();
+    this.storage.keep(kept);
+    this.api.token = kept.token;
+  }
+
   async startNew(): Promise<void> {
     this.#leave();
     const { conversation: _old, thread: _thread, ...rest } = this.storage.kept;

@@ -258,6 +258,7 @@ class Widget {
     if (said?.parley !== 1) return;
     if (said.type === "ready") this.#becomeReady(said.accent, said.side);
     if (said.type === "close") this.close();
+    if (said.type === "expired") this.#emit("expired");
     if (said.type === "unread") this.#count(Number(said.value) || 0);
   };
 

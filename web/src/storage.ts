@@ -11,6 +11,8 @@ export interface Kept {
 export class Storage {
   readonly #key: string;
   readonly #memory = new Map<string, string>();
+  /** Where nothing is written, and nothing is believed: the page's memory is all there is. */
+  #apart = false;
 
   constructor(site: string) {
     this.#key = `parley:${site}`;
@@ -24,6 +26,11 @@ export class Storage {
     this.write("", kept);
   }
 
+  /** What is kept belongs to another window, and leaves with it. */
+  setApart(): void {
+    this.#apart = true;
+  }
+
   read(name: string): unknown {
     try {
       return JSON.parse(this.#get(this.#key + name) ?? "null");
@@ -34,6 +41,7 @@ export class Storage {
 
   write(name: string, value: unknown): void {
     const text = JSON.stringify(value);
+    if (this.#apart) return void this.#memory.set(this.#key + name, text);
     try {
       localStorage.setItem(this.#key + name, text);
       this.#memory.delete(this.#key + name);
@@ -45,6 +53,7 @@ export class Storage {
   /** Nothing of this site is left. */
   clear(): void {
     this.#memory.clear();
+    if (this.#apart) return;
     try {
       const ours = Object.keys(localStorage).filter((key) => this.#ours(key));
       for (const key of ours) localStorage.removeItem(key);
@@ -56,7 +65,7 @@ export class Storage {
   /** Another tab changed something. */
   watch(told: () => void): void {
     addEventListener("storage", (event) => {
-      if (event.key === null || this.#ours(event.key)) told();
+      if (!this.#apart && (event.key === null || this.#ours(event.key))) told();
     });
   }
 
@@ -68,7 +77,7 @@ export class Storage {
   /** What could not be written is newer than what is there. */
   #get(key: string): string | null {
     try {
-      return this.#memory.get(key) ?? localStorage.getItem(key);
+      return this.#memory.get(key) ?? (this.#apart ? null : localStorage.getItem(key));
     } catch {
       return null;
     }

@@ -330,6 +330,21 @@ test("an answer that the server refuses is explained in its words, and may be gi
   assert.equal(here.view.busy.has("dlv_1@1"), false);
 });
 
+test("a window goes on with what another one keeps, and leaves nothing behind", async () => {
+  const frame = page();
+  frame.say("one");
+  await saw(frame, "one");
+  const { kept } = frame.storage;
+  localStorage.clear(); // a window's storage is not the frame's
+  const apart = page();
+  apart.take(kept);
+  await apart.resume();
+  await saw(apart, "one");
+  apart.say("two");
+  await saw(frame, "one", "two");
+  assert.equal(localStorage.length, 0);
+});
+
 test("a page without storage works as long as it lives", async () => {
   const shelf = localStorage;
   const blocked = () => {

@@ -9,6 +9,7 @@ import { harmless } from "../hidden.ts";
 import { Host } from "../host.ts";
 import * as icons from "../icons.ts";
 import { plain } from "../markdown.ts";
+import { closeWindows, handedOver, popOut } from "../popout.ts";
 import { Storage } from "../storage.ts";
 import { base } from "../styles.ts";
 import { chosen, direction, load, type Texts } from "../texts.ts";
@@ -23,6 +24,8 @@ import "./menu.ts";
 import "./topics.ts";
 
 const SECOND_MS = 1000;
+/** How long words stay in the live region. */
+const SPOKEN_MS = 150;
 /** A lost connection is told when it lasts: most come back before anybody would notice. */
 const TOLD_AFTER_MS = 2500;
 
@@ -145,6 +148,8 @@ export class Chat extends LitElement {
   #host!: Host;
   #storage!: Storage;
   #sentences = new Sentences();
+  readonly #toSay: string[] = [];
+  #saying = false;
   #visible = true;
   #unread = 0;
   #lateTimer: ReturnType<typeof setTimeout> | undefined;
@@ -162,6 +167,7 @@ export class Chat extends LitElement {
       () => this.language,
       () => this.#changed(),
       (event) => this.#heard(event),
+      () => this.#host.tell("expired"),
     );
     this.view = this.#conversation.view;
     this.#host = new Host(this.site, this.#orders());
@@ -170,7 +176,13 @@ export class Chat extends LitElement {
     this.addEventListener("edit", (event) => this.composer.fill((event as CustomEvent<string>).detail));
     this.addEventListener("print-one", (event) => this.#print(event));
     addEventListener("keydown", (event) => event.key === "Escape" && this.#host.tell("close"));
-    void this.#conversation.resume();
+    void this.#begin();
+  }
+
+  async #begin(): Promise<void> {
+    const kept = await handedOver();
+    if (kept) this.#conversation.take(kept);
+    await this.#conversation.resume();
   }
 
   // ---- language and looks
@@ -207,7 +219,10 @@ export class Chat extends LitElement {
     return {
       visible: (visible: boolean) => this.#show(visible),
       identify: (identity: string) => void this.#conversation.identify(identity),
-      logout: () => this.#conversation.logout(),
+      logout: () => {
+        closeWindows();
+        this.#conversation.logout();
+      },
       say: (text: string) => this.#conversation.say(text),
       language: (code: string) => this.#wish({ language: code }),
       scheme: (wish: string) => this.#wish({ scheme: wish }),
@@ -241,7 +256,19 @@ export class Chat extends LitElement {
   }
 
   #say(text: string): void {
-    if (text) this.spoken = plain(text);
+    const words = plain(text);
+    if (!words) return;
+    this.#toSay.push(words, ""); // emptied between two, so that the same words again are news
+    if (!this.#saying) this.#sayNext();
+  }
+
+  /** One after the other: a screen reader hears what changes in the region, and two changes at once would be one. */
+  #sayNext(): void {
+    const words = this.#toSay.shift();
+    this.#saying = words !== undefined;
+    if (words === undefined) return;
+    this.spoken = words;
+    setTimeout(() => this.#sayNext(), words ? SPOKEN_MS : 0);
   }
 
   /** Drawn at most once a frame, however fast words come. */
@@ -322,7 +349,7 @@ export class Chat extends LitElement {
         @switch=${(event: CustomEvent<string>) => void this.#conversation.switchTo(event.detail).then(() => this.composer.focus())}
         @language=${(event: CustomEvent<string>) => this.#wish({ language: event.detail })}
         @scheme=${(event: CustomEvent<string>) => this.#wish({ scheme: event.detail })}
-        @pop-out=${() => window.open(`/widget/${this.site.key}?mode=page`, "_blank", "noopener,width=480,height=720")}
+        @pop-out=${() => popOut(`/widget/${this.site.key}?mode=page`, () => this.#storage.kept)}
       ></parley-menu>
       ${this.mode === "panel" && this.#host.framed
         ? html`<button class="quiet icon" type="button" aria-label=${words.close} title=${words.close} @click=${() => this.#host.tell("close")}>${icons.close()}</button>`
