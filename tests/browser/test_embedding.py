@@ -175,6 +175,8 @@ async def test_words_that_come_while_it_is_closed_are_counted_on_the_launcher(st
     await panel.say("Take your time")
     await hold.reached.wait()
     await panel.page.keyboard.press("Escape")
+    await expect(panel.chat).to_be_hidden()
+    await panel.chat.evaluate("() => new Promise((done) => setTimeout(done))")  # so that the frame knows it is hidden
     hold.go.set()
     await expect(panel.launcher).to_have_accessible_name("Open chat (1 unread)")
     assert await panel.launcher.locator(".badge").inner_text() == "1"
