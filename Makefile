@@ -1,4 +1,5 @@
 # make run    serve Parley on http://127.0.0.1:8000: the demo model, or the real one when there is a key
+# make voice  serve with the voice worker beside it; needs a LiveKit server (see the README on voice)
 # make test   run the suite
 # make web    build the widget into web/dist, as run and test do when it has changed
 # make check  formatting, lint, types and import rules, without the tests
@@ -33,7 +34,7 @@ QUIET_NPM := --ignore-scripts --no-audit --no-fund --loglevel=error
 
 AGAIN := $(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST))
 
-.PHONY: run test check crash bench lock web
+.PHONY: run voice test check crash bench lock web
 
 # Two things at once: Python's packages and the widget. Where the widget can't be built, the server says so on its pages.
 run:
@@ -64,6 +65,9 @@ $(VENV)/.node: $(BIN)/uv deploy/requirements-node.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r deploy/requirements-node.lock
 	@touch $@
 
+voice: $(VENV)/.voice
+	@exec $(BIN)/parley serve --voice
+
 test: $(VENV)/.dev web/node_modules/.dev $(WIDGET)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 
@@ -89,6 +93,10 @@ $(VENV)/.runtime: $(BIN)/uv deploy/requirements.lock pyproject.toml
 	@echo 'Installing Parley into $(VENV) ...'
 	@test -f $(VENV)/.dev || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r deploy/requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.voice: $(VENV)/.runtime deploy/requirements-voice.lock
+	@test -f $(VENV)/.dev || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r deploy/requirements-voice.lock
 	@touch $@
 
 # Compiled at once here, since tests start many processes; the server compiles what it imports, in half the time.

@@ -37,12 +37,26 @@ def serve(
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="Instead of PARLEY_PORT; 0 is any free one.")
     ] = None,
+    voice: Annotated[bool, typer.Option("--voice", help="Run the voice worker beside it, as its own process.")] = False,
 ) -> None:
     """Serve conversations over HTTP."""
     from agent_core.settings import read_settings
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    importlib.import_module("app.server").serve(read_settings(**given))
+    importlib.import_module("app.server").serve(read_settings(**given), voice=voice)
+
+
+@app.command()
+def voice() -> None:
+    """Wait for calls: the voice worker (needs a LiveKit server and the voice extra)."""
+    try:
+        worker = importlib.import_module("voice.worker")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "voice":
+            raise
+        print("parley: voice is not installed here: make voice, or pip install 'parley[voice]'", file=sys.stderr)
+        raise typer.Exit(2) from None
+    raise typer.Exit(worker.main())
 
 
 @app.command(epilog=CODES)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from agent_core.errors import ModelError, ModelMisconfigured, SetupError
 from agent_core.settings import Settings, read_settings
+from app import voice_findings
 
 if TYPE_CHECKING:
     from agent_core.team import Team
@@ -83,6 +84,8 @@ async def examine(environment: Mapping[str, str], settings: Settings | None = No
     yield await _database(settings)
     yield await _model(settings)
     async for finding in _tool_servers(settings):
+        yield finding
+    async for finding in voice_findings.voice(settings):
         yield finding
 
 

@@ -6,7 +6,7 @@ import gc
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -14,6 +14,7 @@ import uvicorn
 from agent_core.door import Premises
 from agent_core.errors import SetupError
 from agent_core.settings import Settings
+from app import voice_process
 from app.house import House
 from app.main import create_app
 
@@ -77,10 +78,12 @@ def listen(settings: Settings) -> socket.socket:
     return listening
 
 
-def serve(settings: Settings, door: OpenDoor | None = None) -> None:
+def serve(settings: Settings, door: OpenDoor | None = None, *, voice: bool = False) -> None:
     """Raises SetupError before anything is served. Runs until SIGTERM or SIGINT. `door`: for another core than the usual."""
-    with listen(settings) as listening:
+    with listen(settings) as listening, ExitStack() as beside:
         where = address([listening])
+        if voice:
+            beside.enter_context(voice_process.beside(_from_here(where)))
         refused: list[SetupError] = []
         app = create_app(settings, lambda: _noting((door or _usual(settings))(where), refused))
         config = uvicorn.Config(
@@ -106,11 +109,14 @@ def serve(settings: Settings, door: OpenDoor | None = None) -> None:
             raise
 
 
+def _from_here(where: str) -> str:
+    return where.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//localhost:")
+
+
 def _announce(settings: Settings, where: str) -> None:
     print(f"Parley is ready: {where}", flush=True)
     if settings.environment == "development":
-        here = where.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//localhost:")
-        print(f"The demo shop:   {here}/demo", flush=True)
+        print(f"The demo shop:   {_from_here(where)}/demo", flush=True)
 
 
 @asynccontextmanager

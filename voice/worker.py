@@ -63,7 +63,7 @@ def server(settings: Settings) -> AgentServer:
         load_threshold=0.99,
         num_idle_processes=1,
         drain_timeout=DRAIN_SECONDS,
-        log_level="WARNING",
+        log_level="WARN",
     )
     worker.rtc_session(entry, agent_name=AGENT)
     return worker
