@@ -5,7 +5,7 @@ import type { Kept } from "./storage.ts";
 
 type Said = { parley: 1; type: "popout" | "kept"; kept?: Kept };
 
-const WAIT_MS = 1000;
+const WAIT_MS = 500;
 
 const windows = new Set<Window>();
 
