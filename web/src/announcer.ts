@@ -31,5 +31,5 @@ export class Sentences {
 function lastEnd(text: string): number {
   let end = 0;
   for (const match of text.matchAll(END)) end = match.index + match[0].length;
-  return end || (text.length > LONGEST ? text.lastIndexOf(" ") + 1 : 0);
+  return end || (text.length > LONGEST ? text.lastIndexOf(" ") + 1 || text.length : 0);
 }

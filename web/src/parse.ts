@@ -157,8 +157,11 @@ function inline(text: string, depth: number): Inline[] {
 }
 
 class Reader {
+  readonly #codes: Map<number, number>;
   readonly #brackets: Map<number, number>;
   readonly #parentheses: Map<number, number>;
+  /** 1 where code or a link's address stands: no mark there weighs words. */
+  readonly #literal: Uint8Array;
   /** Where a mark was looked for in vain: no later beginning finds one either, up to the same end. */
   readonly #missing = new Map<string, number>();
   #depth: number;
@@ -168,8 +171,22 @@ class Reader {
     depth: number,
   ) {
     this.#depth = depth;
-    this.#brackets = pairs(text, "[", "]");
-    this.#parentheses = pairs(text, "(", ")");
+    this.#codes = codes(text);
+    this.#brackets = pairs(text, "[", "]", this.#codes);
+    this.#parentheses = pairs(text, "(", ")", this.#codes);
+    this.#literal = this.#literals();
+  }
+
+  #literals(): Uint8Array {
+    const out = new Uint8Array(this.text.length);
+    const closing = new Set(this.#brackets.values());
+    for (let n = 0; n < out.length; n++) {
+      const end = this.#codes.get(n) ?? (closing.has(n) ? this.#target(n + 1, out.length)?.end : undefined);
+      if (end === undefined) continue;
+      out.fill(1, n, end);
+      n = end - 1;
+    }
+    return out;
   }
 
   read(at: number, end: number): Inline[] {
@@ -185,7 +202,7 @@ class Reader {
       case "\\":
         return this.#escape(at, end, out);
       case "`":
-        return this.#code(at, end, out);
+        return this.#code(at, out);
       case "*":
       case "_":
       case "~":
@@ -227,15 +244,14 @@ class Reader {
     return at + 1;
   }
 
-  #code(at: number, end: number, out: Inline[]): number {
+  #code(at: number, out: Inline[]): number {
     let open = at;
-    while (open < end && this.text[open] === "`") open++;
-    const ticks = this.text.slice(at, open);
-    const close = this.#find(ticks, open, end, (place) => this.text[place - 1] !== "`" && this.text[place + ticks.length] !== "`");
-    if (close < 0) return say(out, ticks, at);
-    const inner = this.text.slice(open, close).replaceAll("\n", " ");
+    while (this.text[open] === "`") open++;
+    const end = this.#codes.get(at);
+    if (end === undefined) return say(out, this.text.slice(at, open), at);
+    const inner = this.text.slice(open, end - (open - at)).replaceAll("\n", " ");
     out.push({ type: "code", text: /^ .*[^ ].* $/.test(inner) ? inner.slice(1, -1) : inner });
-    return close + ticks.length;
+    return end;
   }
 
   #emphasis(at: number, end: number, out: Inline[]): number {
@@ -255,6 +271,7 @@ class Reader {
   }
 
   #closes(mark: string, place: number): boolean {
+    if (this.#literal[place]) return false;
     if (/\s/.test(this.text[place - 1]!) || this.text[place - 1] === "\\") return false;
     if (mark.length < 3 && this.text[place + mark.length] === mark[0] && this.text[place + mark.length + 1] !== mark[0]) {
       return mark.length === 2; // *a **b*** : the single one ends last
@@ -271,7 +288,7 @@ class Reader {
     for (let place = this.text.indexOf(mark, at); place >= 0; place = this.text.indexOf(mark, place + 1)) {
       if (place + mark.length > end) return -1;
       if (fits(place)) return place;
-      if (++tries > 200) return -1;
+      if (++tries > 60) return -1;
     }
     if (tries === 0 || end === this.text.length) this.#missing.set(mark, at);
     return -1;
@@ -342,13 +359,38 @@ function emphasized(mark: string, inner: Inline[]): Inline {
   return { type: mark.length === 2 ? "strong" : "em", inner };
 }
 
-/** For each opening bracket, where its closing one is. */
-function pairs(text: string, opening: string, closing: string): Map<number, number> {
+/** For each backtick, or several, that begins code, where that code ends. */
+function codes(text: string): Map<number, number> {
+  const runs = [...text.matchAll(/`+/g)].map((match) => ({ at: match.index, length: match[0].length, next: -1 }));
+  const later = new Map<number, number>();
+  for (let n = runs.length - 1; n >= 0; n--) {
+    runs[n]!.next = later.get(runs[n]!.length) ?? -1;
+    later.set(runs[n]!.length, n);
+  }
+  const out = new Map<number, number>();
+  for (let n = 0; n < runs.length; n++) {
+    const { at, length, next } = runs[n]!;
+    if (next < 0 || escaped(text, at)) continue;
+    out.set(at, runs[next]!.at + length);
+    n = next;
+  }
+  return out;
+}
+
+function escaped(text: string, at: number): boolean {
+  let before = at;
+  while (text[before - 1] === "\\") before--;
+  return (at - before) % 2 === 1;
+}
+
+/** For each opening bracket, where its closing one is; those in code are no brackets. */
+function pairs(text: string, opening: string, closing: string, code: Map<number, number>): Map<number, number> {
   const out = new Map<number, number>();
   const open: number[] = [];
   for (let n = 0; n < text.length; n++) {
     const character = text[n];
     if (character === "\\") n++;
+    else if (code.has(n)) n = code.get(n)! - 1;
     else if (character === opening) open.push(n);
     else if (character === closing && open.length) out.set(open.pop()!, n);
   }

@@ -36,3 +36,24 @@ test("a sentence without an end is not waited for", () => {
   const sentences = new Sentences();
   assert.ok(sentences.take("m1", "word ".repeat(100), false).length > 300);
 });
+
+test("words without blanks are not waited for either, and none is said twice", () => {
+  for (const text of ["价格".repeat(1000), "a".repeat(3000), `${"x".repeat(500)} y`]) {
+    for (const step of [1, 7, 300]) assert.equal(heard(text, step).join("").replaceAll(" ", ""), text.replaceAll(" ", ""));
+  }
+  assert.ok(new Sentences().take("m", "价".repeat(500), false).length > 300);
+});
+
+test("sentences end in each language as they are written there", () => {
+  assert.deepEqual(heard("هل تريد ذلك؟ نعم.", 1), ["هل تريد ذلك؟", "نعم."]);
+  assert.deepEqual(heard("¿Sí? «Bien.» Ya", 1), ["¿Sí?", "«Bien.» Ya"]);
+  assert.deepEqual(heard("价格是九欧元。好吗？", 1), ["价格是九欧元。", "好吗？"]);
+  assert.deepEqual(heard('He said "Yes." Then no', 1), ['He said "Yes."', "Then no"]);
+  assert.deepEqual(heard("First\n\nSecond", 1), ["First", "Second"]);
+});
+
+test("a finished message that was said already is not said again", () => {
+  const sentences = new Sentences();
+  assert.equal(sentences.take("m1", "One. Two.", true), "One. Two.");
+  assert.equal(sentences.take("m1", "One. Two.", true), "");
+});
