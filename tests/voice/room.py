@@ -286,13 +286,13 @@ async def calling(here: Place) -> AsyncIterator[tuple[Customer, Watch]]:
     try:
         async with joined(here, visitor) as customer:
             await watch.until(lambda i: isinstance(getattr(i, "event", None), ModeChanged), seconds=20)
-            await asyncio.wait_for(_agent_is_there(customer.room), 20)
+            await asyncio.wait_for(agent_is_there(customer.room), 20)
             yield customer, watch
     finally:
         await watch.aclose()
 
 
-async def _agent_is_there(room: rtc.Room) -> None:
+async def agent_is_there(room: rtc.Room) -> None:
     """Subscribed to, and listening."""
     while True:
         for participant in room.remote_participants.values():

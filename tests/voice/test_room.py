@@ -20,7 +20,7 @@ from agent_core.events import (
     TurnFinished,
 )
 from tests.scripted import Call, Hold
-from tests.voice.room import calling, joined, place
+from tests.voice.room import agent_is_there, calling, joined, place
 
 pytestmark = [pytest.mark.livekit, pytest.mark.timeout(120)]
 
@@ -94,7 +94,7 @@ async def test_a_killed_worker_puts_the_conversation_back_to_text_in_time(core, 
 async def test_a_customer_who_hangs_up_is_back_in_text_and_can_call_again(core, settings, tmp_path):
     async with place(core, settings, tmp_path, "Hello.") as here, calling(here) as (customer, watch):
         await customer.leave()
-        ended = await watch.until(lambda i: getattr(getattr(i, "event", None), "mode", "") == "text", seconds=15)
+        ended: Any = await watch.until(back_in_text, seconds=15)
         assert ended.event.reason == "left"
         async with joined(here, customer.visitor):
             again = lambda i: isinstance(getattr(i, "event", None), ModeChanged) and i.seq > ended.seq  # noqa: E731
@@ -108,6 +108,7 @@ async def test_a_second_device_takes_the_call_over(core, settings, tmp_path):
             await asyncio.wait_for(first.gone.wait(), 10)
             assert second.started["room"] != first.started["room"]
             await watch.event(ModeChanged, mode="text", reason="taken_over")
+            await asyncio.wait_for(agent_is_there(second.room), 30)
             await second.say("Hello there, good morning.")
             await watch.until(
                 lambda i: isinstance(getattr(i, "event", None), MessageFinished) and i.event.text == "Hello again.", 25
