@@ -51,7 +51,7 @@ LOOK = """([elements, attributes]) => {
     if (name.startsWith("on") || unseen.test(value)) offences.push(where);
     if (name === "href" && element.localName === "a" && !/^(https?:\\/\\/|mailto:|tel:)/.test(value)) offences.push(where);
   };
-  const look = (node) => {
+  const look = (node, said = false) => {
     if (node.nodeType === Node.TEXT_NODE) {
       words.push(node.data);
       if (unseen.test(node.data)) offences.push("unseen characters in " + JSON.stringify(node.data.slice(0, 80)));
@@ -59,14 +59,15 @@ LOOK = """([elements, attributes]) => {
     if (node.nodeType === Node.ELEMENT_NODE) {
       const { localName: name } = node;
       if (!elements.includes(name) && !name.startsWith("parley-")) offences.push(`<${name}>`);
+      if (said && /^(form|input|select|textarea|label|details|section|header|parley-.*)$/.test(name)) offences.push(`<${name}>`);
       if (name === "script" && !(node.id === "site" || /^\\/assets\\//.test(node.getAttribute("src")))) offences.push("<script>");
       if (name === "a" && (node.target !== "_blank" || !/noopener/.test(node.rel))) offences.push(node.outerHTML.slice(0, 120));
       [...node.attributes].forEach((one) => attribute(node, one));
       if (name === "textarea") words.push(node.value);
       if (name === "script" || name === "head") return;
-      if (node.shadowRoot) look(node.shadowRoot);
+      if (node.shadowRoot) node.shadowRoot.childNodes.forEach((one) => look(one, name === "parley-message"));
     }
-    node.childNodes.forEach(look);
+    node.childNodes.forEach((one) => look(one, said));
   };
   look(document.documentElement);
   return { offences, words: words.join(" ") };

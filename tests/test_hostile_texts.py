@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -98,6 +99,57 @@ def test_there_are_enough_of_them() -> None:
 
 def cut(texts: list[str], size: int) -> list[list[str]]:
     return [texts[at : at + size] for at in range(0, len(texts), size)]
+
+
+DOES_HARM = [
+    ("<script>canary()</script>", "ran"),
+    ("<img src=x onerror=canary()>", "ran"),
+    ("<script>alert('x')</script>", "dialog"),
+    ("<img src=https://evil.example/leak>", "asked for"),
+    ("<style>body{background:url(https://evil.example/leak)}</style>", "asked for"),
+    ("<link rel=stylesheet href=https://evil.example/leak>", "asked for"),
+    ("<meta http-equiv=refresh content='0;url=https://evil.example/'>", "asked for"),
+    ("<script>open('about:blank')</script>", "opened"),
+]
+
+
+async def test_a_page_that_does_harm_is_seen_doing_it() -> None:
+    async with browsing() as browser, asyncio.timeout(30):
+        for text, trouble in DOES_HARM:
+            async with lookout(browser, "http://127.0.0.1:1", policy=False) as there:
+                page = await there.context.new_page()
+                await page.set_content(f"<body>{text}")
+                while not there.troubles:
+                    await page.wait_for_timeout(10)
+                assert there.troubles[0].startswith(trouble), there.troubles
+                there.troubles.clear()
+
+
+BECOMES = [
+    "<img>",
+    "<svg onload=x>",
+    "<p onclick=x>",
+    "<p style='color:red'>",
+    "<form action=/x>",
+    "<iframe></iframe>",
+    "<a href=/x>x</a>",
+    "<a href=javascript:x target=_blank rel=noopener>x</a>",
+    "<a href=https://shop.example>x</a>",
+    "<p>a\u202eb",
+    "<p title=a\u200bb>",
+    "<script>1</script>",
+    "<style></style>",
+    "<object></object>",
+]
+
+
+async def test_what_no_text_may_become_is_found() -> None:
+    async with browsing() as browser:
+        page = await browser.new_page()
+        for text in BECOMES:
+            await page.set_content(f"<body>{text}")
+            with pytest.raises(AssertionError):
+                await looked(page)
 
 
 async def test_what_the_model_and_the_customer_say_is_text(core: OpenCore, settings: Settings) -> None:
@@ -303,7 +355,7 @@ async def test_a_sites_name_stays_a_title_and_a_value_in_the_page_that_is_sent(
 ) -> None:
     async with core() as door, serving(settings, door) as served:
         usual = Told((await served.http.get("/widget/demo")).text).elements
-        for n, text in enumerate(marked(76)):
+        for n, text in enumerate(marked(76)[::3]):
             site = Site(key=f"s{n}", name=text, greeting={"en": text}, starters={"en": (text,)})
             await door._db.write(lambda c, site=site: sites.add(c, site))
             told = Told((await served.http.get(f"/widget/s{n}")).text)

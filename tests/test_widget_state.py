@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,11 +15,27 @@ import pytest
 
 from agent_core import open_core
 from agent_core import snapshot as snapshots
-from agent_core.events import TYPES, MessageFinished, Reset, Watched
+from agent_core.door import Principal
+from agent_core.events import (
+    TYPES,
+    CustomerIdentified,
+    DeliverableShown,
+    FeedbackGiven,
+    InterruptOpened,
+    MessageFinished,
+    Reset,
+    TextDelta,
+    TurnFinished,
+    TurnResumed,
+    TurnWaiting,
+    Watched,
+)
 from agent_core.settings import DEMO_TEAM, Settings
 from app import native
 from app.repl.attach import DEVELOPER
 from tests import peers
+from tests.conftest import ANA, MAYA, OpenCore, Watch
+from tests.scripted import Call, Fail, Hold
 from tests.stage import play
 from tests.test_agui import WHOLE, logged, spelled
 
@@ -77,21 +94,24 @@ def test_a_conversation_with_everything_in_it_is_the_same_at_every_cut(fold: Fol
     same(fold, items, list(range(len(items) - 1)))
 
 
-def test_that_conversation_has_every_event_there_is_but_three() -> None:
-    missing = set(TYPES) - {event.type for event in WHOLE}
-    assert missing <= {"customer.identified", "setting.changed", "usage.counted"}
+#: What can happen, and does not in that conversation.
+BESIDE: list[dict[str, Any]] = [
+    {"type": "customer.identified", "name": "Ana"},
+    {"type": "customer.identified"},
+    {"type": "setting.changed", "name": "model", "value": "small"},
+    {"type": "setting.changed", "name": "model", "value": None},
+    {"type": "usage.counted", "by": "analyst", "requests": 1, "input_tokens": 7, "cost_microdollars": 30},
+    {"type": "usage.counted", "by": "analyst"},
+    {"type": "mode.changed", "mode": "pipeline", "session": "vs_1"},
+    {"type": "mode.changed", "mode": "text", "reason": "worker_lost", "aloud": "The line broke."},
+]
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"type": "customer.identified", "name": "Ana"},
-        {"type": "customer.identified"},
-        {"type": "setting.changed", "name": "model", "value": "small"},
-        {"type": "usage.counted", "by": "analyst", "requests": 1, "input_tokens": 7, "cost_microdollars": 30},
-        {"type": "usage.counted", "by": "analyst"},
-    ],
-)
+def test_every_event_there_is_is_compared() -> None:
+    assert {event.type for event in WHOLE} | {values["type"] for values in BESIDE} == set(TYPES)
+
+
+@pytest.mark.parametrize("values", BESIDE)
 def test_what_is_not_in_it_is_the_same_too(fold: Fold, values: dict[str, Any]) -> None:
     items = logged(WHOLE)
     same(fold, [*items, native.from_dict({"seq": len(items) + 1, "at": 1, **values})], [])
@@ -123,3 +143,131 @@ async def test_a_played_conversation_is_the_same(fold: Fold, name: str, settings
     live = spelled([item for item in history if item.seq <= int(fresh["version"])], 7)
     same(fold, live, random.Random(name).sample(range(len(live) - 1), 8))
     assert fold(snapshots.empty(conversation), live) == [fresh]
+
+
+# ---- as somebody saw it who was there
+
+
+def choices(*labels: str) -> Call:
+    options = [{"id": label.lower(), "label": label} for label in labels]
+    return Call("displayChoices", {"question": "Which plan?", "options": options})
+
+
+async def compared(fold: Fold, door: Any, conversation: str, seen: list[Watched]) -> None:
+    """What was watched folds to the same at every cut, and in the end to what a new reader is given."""
+    same(fold, seen, random.Random(len(seen)).sample(range(len(seen) - 1), min(12, len(seen) - 1)))
+    fresh = await door.snapshot(DEVELOPER, conversation)
+    assert fold(snapshots.empty(conversation), seen) == [json.loads(json.dumps(fresh))]
+
+
+Watching = Callable[..., Watch]
+
+
+async def turn_of(watch: Watch, kind: type, n: int) -> str:
+    """The turn of the n-th event of this kind, when it comes."""
+
+    def of_kind() -> list[Any]:
+        return [event for event in watch.events if isinstance(event, kind)]
+
+    await watch.until(lambda _: len(of_kind()) >= n)
+    return str(of_kind()[n - 1].turn)
+
+
+async def test_questions_that_are_answered_or_left_are_the_same(fold: Fold, core: OpenCore, watching: Watching) -> None:
+    lock = Call("lock", {"card": "A-1", "note": "lost"})
+    async with core(["One moment. ", lock], "Locked.", [lock], "No.", [lock], "What else?", [lock]) as door:
+        conversation = await door.start(ANA)
+        watch = watching(door, DEVELOPER, conversation)
+        for n, decision in enumerate(("approve", "reject", None, "stop")):
+            await door.say(ANA, conversation, f"Lock it, {n}", client_message_id=f"m{n}")
+            opened = await watch.event(InterruptOpened, turn=await turn_of(watch, TurnWaiting, n + 1))
+            if decision == "stop":
+                await door.stop(ANA, conversation)
+            elif decision == "approve":
+                arguments = {"card": "A-1", "note": "stolen"}
+                await door.decide(ANA, conversation, opened.interrupt, "approve", arguments=arguments)
+            elif decision:
+                await door.decide(ANA, conversation, opened.interrupt, "reject")
+            else:
+                await door.say(ANA, conversation, "Never mind", client_message_id="other")
+            await turn_of(watch, TurnFinished, n + 1 + (n >= 2))
+        await compared(fold, door, conversation, watch.seen)
+
+
+async def test_cards_that_are_replaced_and_answered_are_the_same(
+    fold: Fold, core: OpenCore, watching: Watching
+) -> None:
+    alert = Call("displayAlert", {"level": "info", "title": "Maintenance 🛠", "text": "Tonight"})
+    steps = [[choices("A", "B"), alert], "Which?", [choices("B", "C")], "These, then.", "B it is."]
+    async with core(*steps) as door:
+        conversation = await door.start(ANA)
+        watch = watching(door, DEVELOPER, conversation)
+        for n in range(2):
+            await door.say(ANA, conversation, f"Show me, {n}", client_message_id=f"m{n}")
+            await turn_of(watch, TurnFinished, n + 1)
+        card = await watch.event(DeliverableShown, version=2)
+        await door.acknowledge(ANA, conversation, card.deliverable, 2)
+        await door.decide_deliverable(ANA, conversation, card.deliverable, 2, "choose", {"chosen": ["b"]})
+        await turn_of(watch, TurnFinished, 3)
+        said = next(event for event in watch.events if isinstance(event, MessageFinished))
+        await door.feedback(ANA, conversation, said.message, "down")
+        await door.feedback(ANA, conversation, said.message, "up")
+        await watch.event(FeedbackGiven, rating="up")
+        await compared(fold, door, conversation, watch.seen)
+
+
+async def test_people_who_come_and_go_and_turns_that_end_badly_are_the_same(
+    fold: Fold, core: OpenCore, watching: Watching
+) -> None:
+    hold = Hold()
+    steps = [
+        ["Half an ", hold, "answer"],
+        [Fail(RuntimeError("no model"))],
+        [Call("transfer_to_expert")],
+        "Expert here.",
+    ]
+    async with core(*steps) as door:
+        conversation = await door.start(ANA)
+        watch = watching(door, DEVELOPER, conversation)
+        await door.say(ANA, conversation, "Hello?", client_message_id="m0")
+        await watch.until(lambda item: isinstance(item, TextDelta))
+        await door.say(ANA, conversation, "Still there?", client_message_id="queued")
+        await door.take_floor(MAYA, conversation)
+        hold.go.set()
+        await door.reply(MAYA, conversation, "Maya here 👋", client_message_id="o1")
+        await door.say(ANA, conversation, "Good", client_message_id="m1")
+        await door.give_floor(MAYA, conversation)
+        for n in range(2):
+            await door.say(ANA, conversation, f"And now? {n}", client_message_id=f"n{n}")
+            await turn_of(watch, TurnFinished, 3 + n)
+        await door.configure(DEVELOPER, conversation, agent="lead", model="small")
+        await door.hand_over(ANA, Principal("customer", "customer:demo:7", ANA.site, name="Ana B."))
+        await watch.event(CustomerIdentified)
+        await compared(fold, door, conversation, watch.seen)
+
+
+def wreck(folder: Path) -> str:
+    """The address of a copy of the database, as a kill would leave it."""
+    for file in folder.glob("parley.db*"):
+        if not file.name.endswith(".lock"):
+            shutil.copy(file, folder / file.name.replace("parley", "wreck"))
+    return f"sqlite:///{folder}/wreck.db"
+
+
+async def test_an_answer_that_is_said_anew_after_a_crash_is_the_same(
+    fold: Fold, core: OpenCore, watching: Watching, tmp_path: Path
+) -> None:
+    hold = Hold()
+    async with core(["Half an 👋 ", hold, "answer."]) as door:
+        conversation = await door.start(ANA)
+        watch = watching(door, DEVELOPER, conversation)
+        await door.say(ANA, conversation, "Hi", client_message_id="m1")
+        delta = await watch.until(lambda item: isinstance(item, TextDelta) and item.text.endswith("👋 "))
+        seen = watch.seen[: watch.seen.index(delta) + 1]
+        address = wreck(tmp_path)
+        hold.go.set()
+    async with core("A whole answer.", database_url=address) as door:
+        watch = watching(door, DEVELOPER, conversation, delta.cursor)
+        await watch.event(TurnFinished)
+        assert any(isinstance(event, TurnResumed) for event in watch.events)
+        await compared(fold, door, conversation, [*seen, *watch.seen])
