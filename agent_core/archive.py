@@ -21,7 +21,7 @@ from agent_core.events import (
     TurnFinished,
     body,
 )
-from agent_core.tables import conversations, deliverables, interrupts
+from agent_core.tables import conversations, deliverables, interrupts, voice_sessions
 from agent_core.tables import events as events_table
 
 ENDED_BY_FORK = "This copy of the conversation was made while it ran; the copy does not know how it ended."
@@ -59,6 +59,7 @@ def export(connection: Connection, conversation: str) -> dict[str, Any]:
         ],
         "interrupts": _rows(connection, interrupts, interrupts.c.conversation == conversation),
         "deliverables": _rows(connection, deliverables, deliverables.c.conversation == conversation),
+        "voice_sessions": _rows(connection, voice_sessions, voice_sessions.c.conversation == conversation),
     }
 
 

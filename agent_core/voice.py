@@ -90,7 +90,10 @@ class InProcessVoice:
         return str(row.room) if row is not None else None
 
     async def heard(self, who: Principal, conversation: str, turn: str, text: str) -> None:
-        await self._door.stop(who, conversation, turn)
+        await self._db.read(lambda c: turn_rows.load(c, who, conversation))
+        # A turn that waits for a yes goes on waiting: the customer broke into the words, not into the question.
+        if not await self._db.read(lambda c: turn_rows.waits(c, turn)):
+            await self._door.stop(who, conversation, turn)
         events = await self._db.read(lambda c: log.read_newest(c, conversation, (MessageFinished.type,), HEARD))
         said = [i.event for i in events if isinstance(i.event, MessageFinished) and i.event.turn == turn]
         if not said and not await self._db.read(lambda c: turn_rows.is_of(c, conversation, turn)):

@@ -15,17 +15,21 @@ from agent_core.events import (
     InterruptOpened,
     MessageAdded,
     MessageFinished,
+    MessageHeard,
     ModeChanged,
     ToolCalled,
     ToolFinished,
     TurnFinished,
     TurnResumed,
+    TurnWaiting,
 )
 from agent_core.tables import turns, voice_sessions
 from tests.conftest import ANA, BOB, each_database
+from tests.scripted import Call
 
 pytestmark = each_database
 
+LOCK = Call("lock", {"card": "A1"})
 WORKER = Principal("service", "voice")
 
 
@@ -294,3 +298,35 @@ async def test_a_mode_that_fails_is_changed_with_an_honest_line(core):
         ]
         with pytest.raises(Conflict):
             await door.voice.change_mode(WORKER, session, "pipeline")
+
+
+async def test_who_breaks_into_the_words_before_a_question_leaves_the_question_open(core, watching, shop):
+    async with core(["I will lock it now.", LOCK], "It is locked.") as door:
+        conversation = await door.start(ANA)
+        said = await door.say(ANA, conversation, "Lock it.", client_message_id="m1", mode="voice")
+        watch = watching(door, ANA, conversation)
+        asked = await watch.event(InterruptOpened)
+        await watch.event(TurnWaiting)
+        await door.heard(WORKER, conversation, said.turn, "I will")
+        assert (await watch.event(MessageHeard)).text == "I will"
+        await door.decide(ANA, conversation, asked.interrupt, "approve")
+        await watch.event(TurnFinished, turn=said.turn, status="done")
+        assert shop.count("lock") == 1
+
+
+async def test_of_a_turn_that_nobody_knows_nothing_was_heard(core):
+    async with core() as door:
+        conversation = await door.start(ANA)
+        with pytest.raises(NotFound):
+            await door.heard(WORKER, conversation, "turn_0", "What?")
+        with pytest.raises(NotFound):
+            await door.heard(BOB, conversation, "turn_0", "What?")
+
+
+async def test_an_export_holds_the_voice_sessions_and_an_erased_conversation_none(core):
+    async with core() as door:
+        conversation = await door.start(ANA)
+        session = await speaking(door, conversation)
+        assert [row["id"] for row in (await door.export(ANA, conversation))["voice_sessions"]] == [session]
+        await door.erase(ANA, conversation)
+        assert not await door.voice.beat(WORKER, session)

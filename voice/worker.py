@@ -20,12 +20,13 @@ os.environ.setdefault("LIVEKIT_TELEMETRY_ALLOW_PII", "false")
 from livekit.agents import AgentServer, JobContext, JobProcess
 from livekit.agents.voice.room_io import RoomOptions
 
+from agent_core.door import Brief
 from agent_core.errors import Conflict, NotFound, ParleyError, SetupError
 from agent_core.settings import Settings, read_settings
 from voice.door import VoiceDoor, open_door
 from voice.line import SERVICE
 from voice.rpc import RoomPort, Screen
-from voice.session import VoiceSession
+from voice.session import LINES, VoiceSession
 from voice.speech import speech_for
 
 logger = logging.getLogger("parley.voice")
@@ -85,17 +86,26 @@ async def entry(context: JobContext) -> None:
     assert settings.service_token is not None
     async with open_door(settings.voice_server_url, settings.service_token.get_secret_value()) as door:
         try:
-            await speak(context, settings, door, session)
+            brief = await door.claim(SERVICE, session)
         except (NotFound, Conflict):
-            logger.info("the call is over before it began")
-        finally:
-            with suppress(ParleyError):
-                await door.change_mode(SERVICE, session, "text", reason="left")
+            logger.info("the call is over before it began, or somebody else has it")
+        else:
+            await attend(context, settings, door, brief)
     context.shutdown()
 
 
-async def speak(context: JobContext, settings: Settings, door: VoiceDoor, session: str) -> None:
-    brief = await door.claim(SERVICE, session)
+async def attend(context: JobContext, settings: Settings, door: VoiceDoor, brief: Brief) -> None:
+    """To its end, and the conversation is text again: at once, also when the worker has to go."""
+    reason, aloud = "worker_ended", LINES["text"]
+    try:
+        await speak(context, settings, door, brief)
+        reason, aloud = "left", ""
+    finally:
+        with suppress(ParleyError):
+            await door.change_mode(SERVICE, brief.session, "text", reason=reason, aloud=aloud or None)
+
+
+async def speak(context: JobContext, settings: Settings, door: VoiceDoor, brief: Brief) -> None:
     call = VoiceSession(door, brief, speech_for(settings, brief))
     beating = asyncio.create_task(call.keep_alive())
     try:
