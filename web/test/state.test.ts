@@ -118,3 +118,26 @@ test("what an operator says has its author", () => {
   const s = folded(START, { seq: 2, at: 2, type: "message.added", message: "m", role: "operator", text: "Hi", author: "Maya" });
   assert.equal((s.items[0] as Message).author, "Maya");
 });
+
+test("what comes before the loaded page is counted on, whatever happens after it", () => {
+  const loaded = { ...folded(START), earlier: 120 };
+  const after = fold(fold(loaded, delta("Hel", 0)), { seq: 3, at: 3, type: "message.finished", message: "msg_2", turn: "turn_1", agent: "lead", text: "Hello" });
+  assert.equal(after.earlier, 120);
+  const paged = { ...after, items: [{ kind: "message", id: "msg_0", role: "user", text: "Hi", status: "complete", at: 0 } as Message, ...after.items], earlier: 119 };
+  const rated = fold(paged, { seq: 4, at: 4, type: "feedback.given", message: "msg_0", rating: "up" });
+  assert.equal((rated.items[0] as Message).rating, "up");
+  assert.equal(rated.items[1], paged.items[1]);
+});
+
+test("of two things of one name the later one is meant", () => {
+  const called = (seq: number): Watched => ({ seq, at: seq, type: "tool.called", call: "call_1", turn: "t", agent: "a", tool: "x", arguments: "{}" });
+  const s = folded(START, called(2), called(3), { seq: 4, at: 4, type: "tool.finished", call: "call_1", status: "ok", output: "" });
+  assert.deepEqual(s.items.map((item) => (item as { status: string }).status), ["running", "ok"]);
+});
+
+test("a question that is decided with other values shows those, and is not open any more", () => {
+  const opened: Watched = { seq: 2, at: 2, type: "interrupt.opened", interrupt: "int_1", turn: "t", call: "c", tool: "lock", arguments: '{"a":1}', expires_at: 9 };
+  const s = folded(START, opened, { seq: 3, at: 3, type: "interrupt.decided", interrupt: "int_1", decision: "approved", arguments: '{"a":2}', by: "ana" });
+  assert.deepEqual(s.open, []);
+  assert.deepEqual([(s.items[0] as { arguments: string }).arguments, (s.items[0] as { status: string }).status], ['{"a":2}', "approved"]);
+});

@@ -2,6 +2,7 @@
 
 import { css, html, LitElement, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
+import { fields } from "../exact.ts";
 import { deceives, pieces } from "../hidden.ts";
 import * as icons from "../icons.ts";
 import { left } from "../money.ts";
@@ -88,7 +89,7 @@ export class Approval extends LitElement {
 
   override render() {
     const { item, texts } = this;
-    const values = parsed(item.arguments);
+    const values = fields(item.arguments);
     const open = item.status === "open" && item.expires_at > this.now;
     const suspicious = deceives(item.arguments.replace(/\\n/g, "")) || Object.values(values).some((v) => deceives(plain(v)));
     return html`<section class="card ${open ? "open" : ""}" aria-labelledby="t">
