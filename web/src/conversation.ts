@@ -243,7 +243,11 @@ export class Conversation {
       },
       watched(event: Watched) {
         if (!current()) return;
-        self.#snapshot = fold(self.#snapshot!, event);
+        try {
+          self.#snapshot = fold(self.#snapshot!, event);
+        } catch {
+          return void self.#load(conversation); // what is here is not what the server changed: its own is taken
+        }
         if (event.type === "message.added") self.#arrived(event["client_message_id"]);
         self.heard(event);
         self.changed();
