@@ -118,26 +118,37 @@ def _served(programs: Path, folder: Path, options: tuple[str, ...]) -> Iterator[
     port = _free_port()
     chosen = ("listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={folder}", *options)
     command = _as_owner([programs / "postgres", "-D", folder, *(part for option in chosen for part in ("-c", option))])
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/")
-    said: deque[str] = deque(maxlen=50)
-    ready = threading.Event()
-    threading.Thread(target=_listen, args=(server, said, ready), daemon=True).start()
+    running = _Running(command)
+    threading.Thread(target=running.listen, daemon=True).start()
     try:
-        if not ready.wait(START_SECONDS) or server.poll() is not None:
-            raise NoPostgres("PostgreSQL did not start: " + "".join(said))
+        if not running.ready.wait(START_SECONDS) or running.server is None or running.server.poll() is not None:
+            raise NoPostgres("PostgreSQL did not start: " + "".join(running.said))
         yield port
     finally:
-        server.send_signal(signal.SIGQUIT)
-        server.wait(START_SECONDS)
+        if running.server is not None:
+            running.server.send_signal(signal.SIGQUIT)
+            running.server.wait(START_SECONDS)
 
 
-def _listen(server: subprocess.Popen[str], said: deque[str], ready: threading.Event) -> None:
-    assert server.stderr is not None
-    for line in server.stderr:
-        said.append(line)
-        if READY in line:
-            ready.set()
-    ready.set()
+class _Running:
+    """Started by the thread that listens to it: the kernel's "parent has died" goes by the thread, not by the process."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._command = command
+        self.server: subprocess.Popen[str] | None = None
+        self.said: deque[str] = deque(maxlen=50)
+        self.ready = threading.Event()
+
+    def listen(self) -> None:
+        self.server = subprocess.Popen(
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/"
+        )
+        assert self.server.stderr is not None
+        for line in self.server.stderr:
+            self.said.append(line)
+            if READY in line:
+                self.ready.set()
+        self.ready.set()
 
 
 def _free_port() -> int:
