@@ -10,6 +10,7 @@ import asyncio
 import importlib.util
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,10 @@ def _vocabulary(raw: bytes) -> list[bytes]:
     return words
 
 
+#: The voice is not known to bear two calls at once; it takes 20 ms a sentence. The ear is onnxruntime's, which does.
+_SPEAKING_ALONE = Lock()
+
+
 @cache
 def ear() -> Moonshine:
     return Moonshine()
@@ -168,4 +173,6 @@ class _Speaking(tts.ChunkedStream):
 
 def spoken(text: str) -> bytes:
     """16-bit samples at VOICE_RATE."""
-    return (np.clip(np.asarray(voice()(text)), -1, 1) * 32767).astype(np.int16).tobytes()
+    with _SPEAKING_ALONE:
+        values = np.asarray(voice()(text))
+    return (np.clip(values, -1, 1) * 32767).astype(np.int16).tobytes()

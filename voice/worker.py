@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
 os.environ.setdefault("LIVEKIT_TELEMETRY_ALLOW_PII", "false")
 
-from livekit.agents import AgentServer, JobContext, JobProcess
+from livekit.agents import AgentServer, JobContext, JobExecutorType, JobProcess
 from livekit.agents.voice.room_io import RoomOptions
 
 from agent_core.door import Brief
@@ -59,6 +59,8 @@ def server(settings: Settings) -> AgentServer:
         host=health.hostname or "127.0.0.1",
         port=health.port or 8081,
         setup_fnc=warm,
+        # The embedded ear takes 500 MB: one for all calls then. Else a call that breaks takes no other with it.
+        job_executor_type=JobExecutorType.THREAD if settings.embedded_speech else JobExecutorType.PROCESS,
         # By calls, not by the machine's load: an idle worker on a busy machine would refuse every call.
         load_fnc=lambda it: len(it.active_jobs) / settings.voice_calls,
         load_threshold=0.99,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -124,6 +126,14 @@ class Place:
 
 
 @asynccontextmanager
+async def alone() -> AsyncIterator[None]:
+    """Of all processes of the suite: sound has to come in time, and a worker fills a core when it starts."""
+    with (Path(tempfile.gettempdir()) / "parley-room.lock").open("w") as file:
+        await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
+        yield
+
+
+@asynccontextmanager
 async def place(core: Any, settings: Any, tmp_path: Path, *steps: Any, **how: Any) -> AsyncIterator[Place]:
     program, port, health = livekit_server(), free_port(), free_port()
     settings = settings.model_copy(
@@ -135,7 +145,7 @@ async def place(core: Any, settings: Any, tmp_path: Path, *steps: Any, **how: An
             "service_token": SecretStr(SERVICE_TOKEN),
         }
     )
-    async with core(*steps, **how) as door, serving(settings, door) as served:
+    async with alone(), core(*steps, **how) as door, serving(settings, door) as served:
         file = tmp_path / "livekit.yaml"
         file.write_text(configuration(port, f"{served.address}/livekit/webhook"))
         media = await start(tmp_path / "livekit.log", program, "--config", str(file))
@@ -225,7 +235,7 @@ class Customer:
             chunk = whole[begin : begin + FRAME]
             await self._source.capture_frame(rtc.AudioFrame(chunk.tobytes(), RATE, 1, FRAME))
 
-    async def hears_words(self, *words: str, seconds: float = 25) -> str:
+    async def hears_words(self, *words: str, seconds: float = 60) -> str:
         """Until all of them were said, by the ear that comes with Parley."""
         async with asyncio.timeout(seconds):
             while True:
@@ -285,8 +295,8 @@ async def calling(here: Place) -> AsyncIterator[tuple[Customer, Watch]]:
     watch = Watch(here.door, SERVICE, visitor.conversation)
     try:
         async with joined(here, visitor) as customer:
-            await watch.until(lambda i: isinstance(getattr(i, "event", None), ModeChanged), seconds=20)
-            await asyncio.wait_for(agent_is_there(customer.room), 20)
+            await watch.until(lambda i: isinstance(getattr(i, "event", None), ModeChanged), seconds=40)
+            await asyncio.wait_for(agent_is_there(customer.room), 40)
             yield customer, watch
     finally:
         await watch.aclose()

@@ -22,7 +22,7 @@ from agent_core.events import (
 from tests.scripted import Call, Hold
 from tests.voice.room import agent_is_there, calling, joined, place
 
-pytestmark = [pytest.mark.livekit, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.livekit, pytest.mark.timeout(400)]
 
 ALERT = Call("displayAlert", {"level": "info", "title": "Opening hours", "text": "We open at nine."})
 LONG = "The store opens at nine. " + "It is a large store with many friendly people in it. " * 6
