@@ -148,10 +148,10 @@ def test_a_page_pasted_into_a_message_is_judged_by_its_beginning() -> None:
 def test_the_same_text_is_always_told_the_same_within_a_millisecond() -> None:
     texts = [text for texts in SENTENCES.values() for text in texts]
     first = [detect(text, SITE) for text in texts]
-    started = time.perf_counter()
+    started = time.process_time()
     again = [detect(text, SITE) for text in texts]
     assert again == first
-    assert (time.perf_counter() - started) / len(texts) < 0.001
+    assert (time.process_time() - started) / len(texts) < 0.001
 
 
 @given(st.text(st.characters(codec=None)))

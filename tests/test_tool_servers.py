@@ -137,7 +137,7 @@ async def test_the_key_and_the_conversation_reach_the_tool(tools: Tools) -> None
 async def test_calls_run_side_by_side(tools: Tools) -> None:
     began = time.monotonic()
     await asyncio.gather(*(tools.call("slow", seconds=0.3) for _ in range(5)))
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 1.4  # one after the other takes 1.5
 
 
 @on_every_transport
@@ -252,7 +252,7 @@ async def test_a_hung_call_costs_only_its_slot(tools: Tools) -> None:
         assert (await tools.call("echo", text=str(number), timeout=5)).text == str(number)
     began = time.monotonic()
     ends = await asyncio.gather(*hung, return_exceptions=True)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5  # one after the other takes 20
     assert all(isinstance(end, ToolTimedOut) and end.outcome_unknown for end in ends)
     assert (await tools.call("echo", text="after")).text == "after"
     assert [health.restarts for health in tools.servers.health().values()] == [0]

@@ -142,7 +142,7 @@ test("a page that is loaded without a connection shows the conversation as soon 
   const began = Date.now();
   connection(true);
   await saw(after, "one");
-  assert.ok(Date.now() - began < 1500);
+  assert.ok(Date.now() - began < 3000);
 });
 
 test("a broken feed goes on where it broke", async () => {
@@ -174,12 +174,13 @@ test("without a connection it says so, keeps what is said, and sends it when the
 test("a busy server is asked again when it said so, and its words are shown", async () => {
   const here = page();
   peer.trouble.push({ path: /messages/, what: { status: 429, message: "One moment, please.", retryAfter: 1 } });
-  const began = Date.now();
+  const began = performance.now();
   here.say("one");
   await until(() => here.view.problem === "One moment, please.", "its words");
   await saw(here, "one");
   await until(() => here.view.problem === "", "no words any more");
-  assert.ok(Date.now() - began >= 1000);
+  // A page that did not listen would have asked again after half a second at most; timers may be a little early.
+  assert.ok(performance.now() - began > 900);
 });
 
 test("a message that is refused stays, with the reason, and does not hold up the next one", async () => {

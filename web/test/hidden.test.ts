@@ -96,8 +96,8 @@ test("look-alikes of names and hosts are marked", () => {
 
 test("a long text of hidden characters is gone through once", () => {
   const text = "\u200B\u202Ea\u200Dа".repeat(20_000);
-  const began = performance.now();
+  const began = process.cpuUsage();
   assert.equal(harmless(text).length, 60_000);
   assert.ok(pieces(text).length > 60_000);
-  assert.ok(performance.now() - began < 5000);
+  assert.ok(process.cpuUsage(began).user < 5_000_000);
 });

@@ -108,10 +108,10 @@ test("an acknowledgement of an old version does not count for the new one", () =
 
 test("a long answer is followed in linear time", () => {
   let s = folded(START);
-  const began = performance.now();
+  const began = process.cpuUsage();
   for (let n = 0; n < 20_000; n++) s = fold(s, delta("word ", n * 5));
   assert.equal((s.draft as { text: string }).text.length, 100_000);
-  assert.ok(performance.now() - began < 3000, `${performance.now() - began} ms`);
+  assert.ok(process.cpuUsage(began).user < 3_000_000);
 });
 
 test("what an operator says has its author", () => {
