@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from agent_core import events as e
 from agent_core import log, pricing
 from agent_core.errors import ParleyError
+from agent_core.team import Analyst as AnalystData
 from agent_core.turn import Workshop
 
 logger = logging.getLogger("parley.analyst")
@@ -31,8 +32,7 @@ class Topics(BaseModel):
 
 class Analyst:
     def __init__(self, shop: Workshop) -> None:
-        assert shop.team.analyst is not None
-        self._shop, self._data = shop, shop.team.analyst
+        self._shop = shop
         self._looking: set[str] = set()
         self._again: set[str] = set()
 
@@ -53,10 +53,15 @@ class Analyst:
             self._looking.discard(conversation)
 
     async def _look(self, conversation: str) -> None:
+        data = self._shop.team.analyst
+        if data is None:  # published meanwhile
+            return
         transcript = await self._transcript(conversation)
-        result = await Runner.run(self._agent(), transcript, run_config=RunConfig(tracing_disabled=True), max_turns=1)
-        topics = self._sorted(result.final_output)
-        events: list[e.Event] = [await self._counted(result.context_wrapper.usage)]
+        result = await Runner.run(
+            self._agent(data), transcript, run_config=RunConfig(tracing_disabled=True), max_turns=1
+        )
+        topics = _sorted(data, result.final_output)
+        events: list[e.Event] = [await self._counted(data, result.context_wrapper.usage)]
         if topics != await self._known(conversation):
             events.insert(0, e.StateChanged([{"op": "add", "path": "/topics", "value": topics}]))
         await self._shop.database.write(
@@ -64,12 +69,12 @@ class Analyst:
             lambda logged: self._shop.feeds.publish(conversation, logged),
         )
 
-    def _agent(self) -> Agent[Any]:
-        topics = "\n".join(f"- {topic}" for topic in self._data.topics)
+    def _agent(self, data: AnalystData) -> Agent[Any]:
+        topics = "\n".join(f"- {topic}" for topic in data.topics)
         return Agent(
             name="analyst",
-            instructions=f"{self._data.instructions.strip()}\n\nTopics:\n{topics}",
-            model=self._shop.models.model(self._data.model, lambda _text: None),
+            instructions=f"{data.instructions.strip()}\n\nTopics:\n{topics}",
+            model=self._shop.models.model(data.model, lambda _text: None),
             output_type=Topics,
         )
 
@@ -78,22 +83,23 @@ class Analyst:
         said = await self._shop.database.read(lambda c: log.read_newest(c, conversation, types, MESSAGES))
         return "\n".join(_line(item.event) for item in said)
 
-    def _sorted(self, found: Topics) -> dict[str, list[str]]:
-        """Only topics of the owner's list count, in its order, whatever the model wrote."""
-        covered = [topic for topic in self._data.topics if topic in found.covered]
-        return {"covered": covered, "open": [topic for topic in self._data.topics if topic not in covered]}
-
     async def _known(self, conversation: str) -> Any:
         newest = await self._shop.database.read(lambda c: log.read_newest(c, conversation, (e.StateChanged.type,), 1))
         return newest[0].event.patch[0]["value"] if newest and isinstance(newest[0].event, e.StateChanged) else None
 
-    async def _counted(self, usage: Any) -> e.UsageCounted:
-        model = self._shop.models.name(self._data.model)
+    async def _counted(self, data: AnalystData, usage: Any) -> e.UsageCounted:
+        model = self._shop.models.name(data.model)
         cached = usage.input_tokens_details.cached_tokens or 0
         cost = await pricing.cost_microdollars(
             model, input_tokens=usage.input_tokens, cached_tokens=cached, output_tokens=usage.output_tokens
         )
         return e.UsageCounted("analyst", model, usage.input_tokens, cached, usage.output_tokens, usage.requests, cost)
+
+
+def _sorted(data: AnalystData, found: Topics) -> dict[str, list[str]]:
+    """Only topics of the owner's list count, in its order, whatever the model wrote."""
+    covered = [topic for topic in data.topics if topic in found.covered]
+    return {"covered": covered, "open": [topic for topic in data.topics if topic not in covered]}
 
 
 def _line(event: e.Event) -> str:

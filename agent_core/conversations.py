@@ -55,7 +55,7 @@ class InProcessConversations:
         self._sites = Sites(shop.database)
         self.voice = InProcessVoice(self, shop)
         self.turns = Turns(shop, self._after_turn, self.voice.sweep)
-        self._analyst = Analyst(shop) if shop.team.analyst else None
+        self._analyst = Analyst(shop)
 
     async def _write(self, conversation: str, work: Work) -> Outcome:
         """Commit, publish, and run the turn that goes on from it."""
@@ -69,7 +69,7 @@ class InProcessConversations:
             self.turns.run(outcome.lease)
 
     async def _after_turn(self, lease: Lease) -> None:
-        if self._analyst is not None:
+        if self._shop.team.analyst is not None:
             self.turns.keep(self._analyst.look(lease.conversation))
 
     # ---- starting and saying
@@ -126,7 +126,7 @@ class InProcessConversations:
         for n, tool in enumerate(tools):
             if not TOOL_NAME.fullmatch(tool.name):
                 raise Invalid(f"tools.{n}.name", "1 to 64 letters, digits, _ and -")
-            if self._shop.gateway.find(tool.name) is not None or tool.name.startswith("transfer_to_"):
+            if self._shop.gateway.find(self._shop.team, tool.name) is not None or tool.name.startswith("transfer_to_"):
                 raise Invalid(f"tools.{n}.name", f"{tool.name} is a name of the server's own")
         if not tools:
             return None
@@ -228,7 +228,7 @@ class InProcessConversations:
         self, who: Principal, conversation: str, interrupt: str, arguments: Mapping[str, Any]
     ) -> None:
         row = await self._db.read(lambda c: approvals.find(c, who, conversation, interrupt))
-        tool = self._shop.gateway.find(row.tool)
+        tool = self._shop.gateway.find(self._shop.team, row.tool)
         problem = self._shop.gateway.problem(tool, dict(arguments)) if tool else None
         if problem:
             raise Invalid("arguments", problem)
@@ -368,7 +368,7 @@ class InProcessConversations:
         shop = self._shop
         cards = []
         for agent in shop.team.agents:
-            for tool in shop.gateway.offered(agent.tools, agent.deliverables):
+            for tool in shop.gateway.offered(shop.team, agent):
                 cards.append(ToolCard(tool.name, tool.description, tool.kind, tool.rule.approval, "ready"))
             cards += [ToolCard(name, "", "tool", False, "out of order") for name in shop.gateway.missing(agent.tools)]
         return Desk(

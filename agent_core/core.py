@@ -10,17 +10,18 @@ from contextlib import asynccontextmanager
 import yaml
 from agents import set_tracing_disabled
 
-from agent_core import sites
+from agent_core import sites, tool_pins
 from agent_core.conversations import InProcessConversations
 from agent_core.database import open_database
 from agent_core.deliverables import DELIVERABLES
-from agent_core.errors import SetupError
 from agent_core.feed import Feeds
 from agent_core.gateway import Gateway
 from agent_core.models import Models, models_for
 from agent_core.settings import DEMO_TEAM, Settings
 from agent_core.site import Site, read_site
 from agent_core.team import Server, Team, read_team
+from agent_core.teams import Teams
+from agent_core.tool_pins import Pins
 from agent_core.tool_servers import ServerConfig, ToolServers
 from agent_core.turn import Workshop
 from agent_core.turn_rows import Owner
@@ -40,21 +41,30 @@ async def open_core(
     """
     # The SDK posts traces, with content, to OpenAI as soon as a key is in the environment.
     set_tracing_disabled(True)
-    team = read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
-    _check_deliverables(team)
+    file = read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
     database = await open_database(settings.database_url, address=address)
-    models = models or models_for(settings)
-    servers = ToolServers([_config(server) for server in team.servers])
+    try:
+        teams = Teams(database, file, DELIVERABLES)
+        await teams.open()
+        own = own_code(settings, file)
+        pins = await database.read(lambda c: tool_pins.held_at_start(c, own))
+        models = models or models_for(settings)
+    except BaseException:
+        await database.aclose()
+        raise
+    servers = ToolServers([_config(server) for server in file.servers], pins=pins)
     feeds = Feeds(shared=not settings.sqlite)
-    gateway = Gateway(team, servers, DELIVERABLES, database, feeds)
-    owner = Owner(f"{os.getpid()}-{secrets.token_hex(4)}", round(settings.lease_seconds * 1000))
-    shop = Workshop(settings, database, feeds, gateway, servers, DELIVERABLES, models, team, owner)
+    gateway = Gateway(servers, DELIVERABLES, database, feeds)
+    owner = Owner(f"{os.getpid()}-{secrets.token_hex(4)}", round(settings.lease_seconds * 1000), file.name)
+    book = Pins(database, servers, own=own)
+    shop = Workshop(settings, database, feeds, gateway, servers, DELIVERABLES, models, teams, book, owner)
     door = InProcessConversations(shop)
     try:
         if settings.environment == "development":
-            site = demo_site(settings, team.label)
+            site = demo_site(settings, file.label)
             await database.write(lambda c: sites.seed(c, site))
         await servers.start()
+        await book.keep()
         await database.listen(door.turns.wake, door.turns.wake_all)
         await door.turns.recover(everything=settings.sqlite)
         door.turns.start_chores()
@@ -74,13 +84,11 @@ def demo_site(settings: Settings, label: str) -> Site:
     return Site(key="demo", name=label[:80])
 
 
+def own_code(settings: Settings, team: Team) -> frozenset[str]:
+    """While developing, the servers that run in this process: their tools change with the developer's own code."""
+    here = settings.environment == "development"
+    return frozenset(server.name for server in team.servers if here and server.python is not None)
+
+
 def _config(server: Server) -> ServerConfig:
     return ServerConfig(**server.model_dump())
-
-
-def _check_deliverables(team: Team) -> None:
-    for agent in team.agents:
-        for name in agent.deliverables:
-            if name not in DELIVERABLES:
-                known = ", ".join(sorted(DELIVERABLES))
-                raise SetupError("PARLEY_TEAM_FILE", f"agent {agent.name}: no deliverable {name!r}; there are {known}")

@@ -25,7 +25,7 @@ from agent_core.errors import ParleyError, ToolError, ToolTimedOut, ToolUnavaila
 from agent_core.events import Event, Logged, ToolFinished
 from agent_core.feed import Feeds
 from agent_core.journal import Call
-from agent_core.team import Team, ToolRule
+from agent_core.team import Agent, Team, ToolRule
 from agent_core.text import wellformed
 from agent_core.tool_servers import ToolDefinition, ToolServers
 from agent_core.turn_rows import Lease
@@ -44,6 +44,7 @@ class Caller(Protocol):
     """Whoever a call is made for: a running turn."""
 
     lease: Lease
+    team: Team
     agent: str
     language: str
 
@@ -81,13 +82,12 @@ class Result:
 class Gateway:
     def __init__(
         self,
-        team: Team,
         servers: ToolServers,
         deliverables: Mapping[str, Deliverable[Any, Any]],
         database: Database,
         feeds: Feeds,
     ) -> None:
-        self._team, self._servers, self._deliverables = team, servers, deliverables
+        self._servers, self._deliverables = servers, deliverables
         self._database, self._feeds = database, feeds
         self._breakers: dict[str, Breaker] = {}
         self._validators: dict[str, tuple[Mapping[str, Any], Any]] = {}
@@ -95,27 +95,22 @@ class Gateway:
 
     # ---- what is on offer
 
-    def offered(self, names: Sequence[str], deliverables: Sequence[str]) -> list[Tool]:
-        """The tools of these names that can be called now; what is out of order is not offered at all."""
+    def offered(self, team: Team, agent: Agent) -> list[Tool]:
+        """The tools of an agent that can be called now; what is out of order is not offered at all."""
         defined = {d.name: d for d in self._servers.tools()}
-        tools = [self._tool(defined[name]) for name in names if name in defined and not self._resting(name)]
-        return [*tools, *(self._show_tool(self._deliverables[name]) for name in deliverables)]
+        tools = [_tool(team, defined[name]) for name in agent.tools if name in defined and not self._resting(name)]
+        shown = [self._deliverables[name] for name in agent.deliverables if name in self._deliverables]
+        return [*tools, *(_show_tool(team, deliverable) for deliverable in shown)]
 
     def missing(self, names: Sequence[str]) -> list[str]:
         defined = {d.name for d in self._servers.tools()}
         return [name for name in names if name not in defined or self._resting(name)]
 
-    def _tool(self, definition: ToolDefinition) -> Tool:
-        return Tool(definition.name, definition.description, definition.schema, self._team.rule(definition.name))
-
-    def _show_tool(self, deliverable: Deliverable[Any, Any]) -> Tool:
-        rule = self._team.rule(deliverable.name)
-        return Tool(deliverable.name, deliverable.description, deliverable.schema, rule, deliverable)
-
-    def find(self, name: str) -> Tool | None:
+    def find(self, team: Team, name: str) -> Tool | None:
+        """With the rule that this version of the team has for it."""
         if name in self._deliverables:
-            return self._show_tool(self._deliverables[name])
-        return next((self._tool(d) for d in self._servers.tools() if d.name == name), None)
+            return _show_tool(team, self._deliverables[name])
+        return next((_tool(team, d) for d in self._servers.tools() if d.name == name), None)
 
     def _resting(self, name: str) -> bool:
         breaker = self._breakers.get(name)
@@ -158,7 +153,7 @@ class Gateway:
 
     async def call(self, caller: Caller, name: str, raw: str, call_id: str) -> str:
         """Run one call of a turn; what the model reads of it. Raises Fenced when the turn is no longer ours."""
-        tool = self.find(name)
+        tool = self.find(caller.team, name)
         arguments, problem = self._parse(tool, raw)
         call = self._call(caller, name, tool, arguments, call_id)
         if tool is not None and problem is None and await self.needs_approval(tool, arguments, call.conversation):
@@ -293,22 +288,22 @@ class Gateway:
                 case "approved":
                     await self._run_approved(caller, call)
                 case "started":
-                    await self._settle_started(call)
+                    await self._settle_started(caller, call)
 
     async def _run_approved(self, caller: Caller, call: Call) -> None:
         begun = await self._database.write(lambda connection: journal.begin_approved(connection, caller.lease, call))
         if begun:
-            await self._again(call, f"{call.tool} is out of order. It was not done.", "error")
+            await self._again(caller, call, f"{call.tool} is out of order. It was not done.", "error")
 
-    async def _settle_started(self, call: Call) -> None:
+    async def _settle_started(self, caller: Caller, call: Call) -> None:
         if call.idempotent or call.kind == "deliverable":
-            await self._again(call, journal.UNKNOWN, "unknown")
+            await self._again(caller, call, journal.UNKNOWN, "unknown")
         else:
             await self._finish(call, Result("unknown", journal.UNKNOWN), time.monotonic())
 
-    async def _again(self, call: Call, otherwise: str, status: str) -> None:
+    async def _again(self, caller: Caller, call: Call, otherwise: str, status: str) -> None:
         """Run it with its key; `otherwise` is its outcome when the tool is gone by now."""
-        tool = self.find(call.tool)
+        tool = self.find(caller.team, call.tool)
         if tool is None:
             await self._finish(call, Result(status, otherwise), time.monotonic())
         else:
@@ -318,6 +313,15 @@ class Gateway:
         """Wait for the calls under way; each has a time limit of its own."""
         if self._running:
             await asyncio.wait(self._running)
+
+
+def _tool(team: Team, definition: ToolDefinition) -> Tool:
+    return Tool(definition.name, definition.description, definition.schema, team.rule(definition.name))
+
+
+def _show_tool(team: Team, deliverable: Deliverable[Any, Any]) -> Tool:
+    rule = team.rule(deliverable.name)
+    return Tool(deliverable.name, deliverable.description, deliverable.schema, rule, deliverable)
 
 
 class _Business:

@@ -41,14 +41,14 @@ LANGUAGES = {
 }
 
 
-def build(turn: Turn, team: Team, gateway: Gateway, models: Models) -> Agent[Turn]:
+def build(turn: Turn, gateway: Gateway, models: Models) -> Agent[Turn]:
     """The agent that has the floor. Those it can hand over to are built when it does: most turns need one agent."""
-    return _Graph(turn, team, gateway, models).agent(turn.agent)
+    return _Graph(turn, gateway, models).agent(turn.agent)
 
 
 class _Graph:
-    def __init__(self, turn: Turn, team: Team, gateway: Gateway, models: Models) -> None:
-        self._turn, self._team, self._gateway, self._models = turn, team, gateway, models
+    def __init__(self, turn: Turn, gateway: Gateway, models: Models) -> None:
+        self._turn, self._team, self._gateway, self._models = turn, turn.team, gateway, models
         self._built: dict[str, Agent[Turn]] = {}
 
     def agent(self, name: str) -> Agent[Turn]:
@@ -81,7 +81,7 @@ class _Graph:
         )
 
     def _tools(self, data: AgentData) -> list[FunctionTool]:
-        return [_function(self._gateway, tool) for tool in self._gateway.offered(data.tools, data.deliverables)]
+        return [_function(self._gateway, tool) for tool in self._gateway.offered(self._team, data)]
 
     def _client_tools(self) -> list[FunctionTool]:
         return [_client_function(tool) for tool in self._turn.client_tools]

@@ -106,12 +106,14 @@ class Connection:
     ) -> None:
         self.config = config
         self.definitions: tuple[ToolDefinition, ...] = ()
+        self.seen: tuple[ToolDefinition, ...] = ()  # also those that have changed
         self.settled = asyncio.Event()
         self._pins, self._clock, self._backoff, self._changed = pins, clock, backoff, changed
         self._state: State = "connecting"
         self._since = clock()
         self._last_error: str | None = None
         self._retry_at: datetime | None = None
+        self._unfit: dict[str, str] = {}
         self._withheld: dict[str, str] = {}
         self._lives = self._failures = self._served = self._in_flight = 0
         self._client: Client | None = None
@@ -284,20 +286,25 @@ class Connection:
     # ---- the tools
 
     def _take(self, tools: list[Tool]) -> None:
-        kept: list[ToolDefinition] = []
-        withheld: dict[str, str] = {}
+        seen: list[ToolDefinition] = []
+        self._unfit = {}
         for tool in tools:
             try:
-                kept.append(self._accept(define(self.config.name, tool)))
+                seen.append(define(self.config.name, tool))
             except ValueError as error:
-                withheld[tool.name[:80]] = str(error)
-        self.definitions, self._withheld = tuple(kept), withheld
+                self._unfit[tool.name[:80]] = str(error)
+        self.seen = tuple(seen)
+        self.sort()
 
-    def _accept(self, definition: ToolDefinition) -> ToolDefinition:
-        """The first sight of a tool pins it, unless the owner gave a pin."""
-        if self._pins.setdefault(definition.key, definition.pin) != definition.pin:
-            raise ValueError(f"changed: waits for the owner's approval (pin {definition.pin})")
-        return definition
+    def sort(self) -> None:
+        """By the pins as they are now. The first sight of a tool pins it, unless it has a pin."""
+        kept, changed = [], {}
+        for definition in self.seen:
+            if self._pins.setdefault(definition.key, definition.pin) == definition.pin:
+                kept.append(definition)
+            else:
+                changed[definition.called] = f"changed: waits for the owner's approval (pin {definition.pin})"
+        self.definitions, self._withheld = tuple(kept), self._unfit | changed
 
     # ---- calls, each in the task of its caller
 

@@ -86,6 +86,9 @@ turns = Table(
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("voice", String(40)),  # the voice session whose own model answers it, or null: the core does
+    Column(
+        "team_version", Integer
+    ),  # of the conversation's team: the one that answers, from the turn's start to its end
     Index("turns_number", "conversation", "number", unique=True),
     Index(
         "turns_one_active",
@@ -204,4 +207,47 @@ sites = Table(
     Column("rotation", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+)
+
+#: What a team was and is, its servers excepted. The newest version of a team is the one that answers; rows are added only.
+team_versions = Table(
+    "team_versions",
+    metadata,
+    Column("team", String(80), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("author", String(120), nullable=False),
+    Column("note", String(300), nullable=False),
+    Column("in_file", Boolean, nullable=False),  # a start found the same in the team file
+    Column("created_at", BigInteger, nullable=False),  # when its draft was begun
+    Column("published_at", BigInteger, nullable=False),
+)
+
+#: The next version while it is being written, one of a team.
+team_drafts = Table(
+    "team_drafts",
+    metadata,
+    Column("team", String(80), primary_key=True),
+    Column("base", Integer, nullable=False),  # the version that its author had before them
+    Column("body", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("author", String(120), nullable=False),
+    Column("note", String(300), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+#: The definition of each tool that may be called, and the one that waits for the owner's approval.
+tool_pins = Table(
+    "tool_pins",
+    metadata,
+    Column("tool", String(120), primary_key=True),  # server__tool
+    Column("pin", String(64), nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("approved_by", String(120), nullable=False),
+    Column("approved_at", BigInteger, nullable=False),
+    Column("changed_pin", String(64)),
+    Column("changed", Text),
+    Column("changed_at", BigInteger),
 )

@@ -1,19 +1,26 @@
 """A team is data: agents, their tools, deliverables and handoffs, the servers they reach, the rules for each tool.
 
-Read from YAML into an immutable value; every mistake is a SetupError that names the place in the file.
+Read from YAML into an immutable value; every mistake names its place: a SetupError for the file that a server starts
+with, Invalid for what somebody sends.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
-from agent_core.errors import SetupError
+from agent_core.errors import Invalid, SetupError
+
+#: Of the deployment, and in its file alone: commands, addresses, secrets.
+IN_THE_FILE = frozenset({"servers"})
 
 
 class _Data(BaseModel):
@@ -63,7 +70,10 @@ class Guardrail(_Data):
 
     @model_validator(mode="after")
     def _compiles(self) -> Guardrail:
-        re.compile(self.pattern)
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(f"pattern {self.pattern!r}: {error}") from None
         return self
 
 
@@ -114,7 +124,7 @@ class Language(_Data):
 
 
 class Team(_Data):
-    name: str
+    name: str = Field(min_length=1, max_length=80)
     label: str
     start: str
     rules: str = ""
@@ -129,10 +139,33 @@ class Team(_Data):
         names = [a.name for a in self.agents]
         if len(set(names)) != len(names):
             raise ValueError("two agents have the same name")
-        for name in (self.start, *(h for a in self.agents for h in a.handoffs)):
+        for place, name in self._named():
             if name not in names:
-                raise ValueError(f"there is no agent {name!r}")
+                raise PydanticCustomError("no_agent", "there is no agent {name}", {"place": place, "name": repr(name)})
         return self
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        """Where an agent is named, and which."""
+        yield "start", self.start
+        for n, agent in enumerate(self.agents):
+            for m, target in enumerate(agent.handoffs):
+                yield f"agents.{n}.handoffs.{m}", target
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What is versioned: everything but the servers."""
+        return self.model_dump(mode="json", exclude=set(IN_THE_FILE))
+
+    @property
+    def sparse(self) -> dict[str, Any]:
+        """The body, without what is as usual: for people to read."""
+        return self.model_dump(mode="json", exclude=set(IN_THE_FILE), exclude_defaults=True)
+
+    @property
+    def digest(self) -> str:
+        """Of the sparse body: a setting that a later Parley adds does not make an old team another one."""
+        canonical = json.dumps(self.sparse, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
 
     def agent(self, name: str) -> Agent:
         """The agent of that name; the first one when a later version of the team no longer has it."""
@@ -149,11 +182,27 @@ def read_team(path: Path, values: Mapping[str, str] | None = None) -> Team:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Team.model_validate(_fill(data, values or {}))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "team"
-        raise SetupError("PARLEY_TEAM_FILE", f"{path}: {place}: {first['msg']}") from None
+        place, words = _mistake(error)
+        raise SetupError("PARLEY_TEAM_FILE", f"{path}: {place}: {words}") from None
     except (OSError, yaml.YAMLError, KeyError) as error:
         raise SetupError("PARLEY_TEAM_FILE", f"{path} can't be read: {error}") from None
+
+
+def team_of(values: Any, servers: tuple[Server, ...] = ()) -> Team:
+    """A team's body, with these servers. Raises Invalid with the place named."""
+    if not isinstance(values, dict):
+        raise Invalid("team", "a team is a mapping: name, label, start, agents ...")
+    try:
+        return Team.model_validate(values).model_copy(update={"servers": servers})
+    except ValidationError as error:
+        raise Invalid(*_mistake(error)) from None
+
+
+def _mistake(error: ValidationError) -> tuple[str, str]:
+    """(place, words) of the first one."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"]) or first.get("ctx", {}).get("place") or "team"
+    return place, first["msg"].removeprefix("Value error, ")
 
 
 def _fill(data: Any, values: Mapping[str, str]) -> Any:

@@ -41,6 +41,7 @@ class ToolDefinition:
     schema: Mapping[str, Any]
     annotations: Annotations
     pin: str
+    text: str = ""  # what the pin was made of: all that the server says of it, as JSON
 
     @property
     def key(self) -> str:
@@ -69,6 +70,7 @@ def define(server: str, tool: Tool) -> ToolDefinition:
         schema=_closed(tool.input_schema),
         annotations=_annotations(tool.annotations),
         pin=hashlib.sha256(canonical).hexdigest(),
+        text=canonical.decode(),
     )
 
 

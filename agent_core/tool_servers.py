@@ -38,9 +38,9 @@ class ToolServers:
         on_change: Callable[[], None] | None = None,
     ) -> None:
         self._on_change = on_change
-        known = dict(pins or {})
+        self._pins = dict(pins or {})
         self._connections = {
-            config.name: Connection(config, pins=known, clock=clock, backoff=backoff, changed=self._changed)
+            config.name: Connection(config, pins=self._pins, clock=clock, backoff=backoff, changed=self._changed)
             for config in configs
         }
         self._seen: tuple[Any, ...] = ()
@@ -72,6 +72,20 @@ class ToolServers:
         """The tools of the servers that are not down, in the order of the configuration and of each server's list."""
         return [definition for definition in self._named().values() if self._connections[definition.server].offered]
 
+    def seen(self) -> list[ToolDefinition]:
+        """What the servers say of their tools now, also of those that are withheld for having changed."""
+        return [definition for connection in self._connections.values() for definition in connection.seen]
+
+    def accepted(self) -> list[ToolDefinition]:
+        return [definition for connection in self._connections.values() for definition in connection.definitions]
+
+    def hold(self, pins: Mapping[str, str]) -> None:
+        """From now on these pins hold: what the owner has approved is offered."""
+        self._pins.update(pins)
+        for connection in self._connections.values():
+            connection.sort()
+        self._changed()
+
     def health(self) -> dict[str, Health]:
         return {name: connection.health for name, connection in self._connections.items()}
 
@@ -95,7 +109,7 @@ class ToolServers:
 
     def _named(self) -> dict[str, ToolDefinition]:
         """Every known tool by its name, those of servers that are down too: a name must not change hands meanwhile."""
-        known = [d for connection in self._connections.values() for d in connection.definitions]
+        known = self.accepted()
         often = Counter(d.name for d in known)
         taken = [d if often[d.name] == 1 else d.named(d.key) for d in known]
         often = Counter(d.name for d in taken)
@@ -109,7 +123,7 @@ class ToolServers:
     def _changed(self) -> None:
         """Called for anything that may have changed; passed on when it has."""
         health = [(h.state, h.last_error, h.tools, h.withheld) for h in self.health().values()]
-        pins = [d.pin for connection in self._connections.values() for d in connection.definitions]
+        pins = [d.pin for d in self.accepted()]
         now = (health, pins)
         if now != self._seen:
             self._seen = now

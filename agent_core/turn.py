@@ -36,7 +36,9 @@ from agent_core.journal import Call
 from agent_core.models import Models
 from agent_core.settings import Settings
 from agent_core.team import Team
+from agent_core.teams import Teams
 from agent_core.text import wellformed
+from agent_core.tool_pins import Pins
 from agent_core.tool_servers import ToolServers
 from agent_core.turn_rows import Lease, Outcome, Owner
 
@@ -59,8 +61,14 @@ class Workshop:
     servers: ToolServers
     deliverables: Mapping[str, Deliverable[Any, Any]]
     models: Models
-    team: Team
+    teams: Teams
+    pins: Pins
     owner: Owner
+
+    @property
+    def team(self) -> Team:
+        """As it is published now; a turn keeps the one that it began with."""
+        return self.teams.current.team
 
 
 @dataclass
@@ -92,10 +100,10 @@ class Meter:
 class Turn:
     """A turn that runs here, under a lease. The context object of the SDK's run."""
 
-    def __init__(self, shop: Workshop, lease: Lease, feed: Feed) -> None:
-        self._shop, self.lease, self._feed = shop, lease, feed
-        self.agent = shop.team.agent(lease.agent).name
-        self.language = lease.language or shop.team.language.default
+    def __init__(self, shop: Workshop, team: Team, lease: Lease, feed: Feed) -> None:
+        self._shop, self.team, self.lease, self._feed = shop, team, lease, feed
+        self.agent = team.agent(lease.agent).name
+        self.language = lease.language or team.language.default
         self.model = lease.model
         self.said = ""  # the customer's words that this turn answers
         self.client_tools: Sequence[Mapping[str, Any]] = graph.client_tools(lease.client_tools)
@@ -172,7 +180,7 @@ class Turn:
         past = await self._past()
         self.said = history.last_words(past)
         result = await Runner.run(
-            graph.build(self, shop.team, shop.gateway, shop.models),
+            graph.build(self, shop.gateway, shop.models),
             [],  # what was said is in the log already
             context=self,
             max_turns=shop.settings.max_steps,
@@ -271,7 +279,7 @@ class Turn:
         name, call = item.name or "", journal.call_id(item.call_id or "")
         arguments = journal.parse(item.arguments or "{}")
         client = any(tool["name"] == name for tool in self.client_tools)
-        rule = self._shop.team.rule(name)
+        rule = self.team.rule(name)
         return Question(
             Call(
                 self.lease.conversation,
@@ -326,9 +334,9 @@ class _Hooks(RunHooks[Turn]):
 
     # The SDK calls these with keywords, so the names of the arguments are its own.
     async def on_llm_end(self, context: RunContextWrapper[Turn], agent: Agent[Turn], response: ModelResponse) -> None:
-        shop = self._turn._shop
-        name = shop.models.name(self._turn.model or shop.team.agent(agent.name).model)
-        self._turn.meter.add(response, name)
+        turn = self._turn
+        name = turn._shop.models.name(turn.model or turn.team.agent(agent.name).model)
+        turn.meter.add(response, name)
 
     async def on_handoff(
         self, context: RunContextWrapper[Turn], from_agent: Agent[Turn], to_agent: Agent[Turn]

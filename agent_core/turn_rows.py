@@ -35,7 +35,7 @@ from agent_core.events import (
     TurnResumed,
     TurnStarted,
 )
-from agent_core.tables import calls, conversations, interrupts, keys, turns
+from agent_core.tables import calls, conversations, interrupts, keys, team_versions, turns
 from agent_core.text import wellformed
 
 #: More than this many messages waiting for their turn in one conversation is a machine, not a person.
@@ -56,18 +56,30 @@ class Lease:
     agent: str
     language: str | None
     model: str | None
+    version: int | None = None  # of this process's team; None: it is another team's conversation
     voice: str | None = None  # the voice session that answers it with a model of its own
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """This process, as the rows know it."""
+    """This process, as the rows know it; `team` is the name of the one that it runs."""
 
     name: str
     lease_ms: int
+    team: str
+
+    def answers(self, row: Row[Any]) -> str | None:
+        """The team of a conversation, if it is ours."""
+        return self.team if row.team == self.team else None
+
+    def version(self, row: Row[Any], turn: Row[Any]) -> int | None:
+        return turn.team_version if self.answers(row) else None
 
     def until(self) -> int:
         return log.now_ms() + self.lease_ms
+
+    def running(self, fence: int) -> dict[str, Any]:
+        return {"status": "running", "owner": self.name, "lease_until": self.until(), "fence": fence}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +116,9 @@ _find_key = sa.select(keys.c.hash, keys.c.reply).where(
     keys.c.conversation == sa.bindparam("c"), keys.c.key == sa.bindparam("k")
 )
 _add_key = sa.insert(keys)
-_add_turn = sa.insert(turns)
+#: The version is named by the statement that lets the turn run: what was published before answers, in every process.
+_version = sa.select(sa.func.max(team_versions.c.number)).where(team_versions.c.team == sa.bindparam("team"))
+_add_turn = sa.insert(turns).values(team_version=_version.scalar_subquery()).returning(turns.c.team_version)
 _name = sa.update(conversations).where(conversations.c.id == sa.bindparam("c")).values(title=sa.bindparam("t"))
 _give = (
     sa.update(conversations)
@@ -210,20 +224,21 @@ def add_turn(
         "lease_until": None,
         "fence": 0,
         "created_at": log.now_ms(),
+        "team": None,  # the version that answers is the one when it runs
     }
     if row.active is not None:
         _refuse_crowd(connection, row.id)
         connection.execute(_add_turn, values)
         return None, []
-    lease = _lease(row, turn, row.fence + 1, 1, client_tools)
-    running = {"status": "running", "owner": owner.name, "lease_until": owner.until(), "fence": lease.fence}
-    connection.execute(_add_turn, values | running)
-    _hand_over(connection, row.id, turn, lease.fence)
-    return lease, [TurnStarted(turn, row.agent)]
+    fence = row.fence + 1
+    values |= owner.running(fence) | {"team": owner.answers(row)}
+    version = connection.execute(_add_turn, values).scalar()
+    _hand_over(connection, row.id, turn, fence)
+    return _lease(row, turn, fence, 1, client_tools, version), [TurnStarted(turn, row.agent)]
 
 
-def _lease(row: Row[Any], turn: str, fence: int, attempt: int, client_tools: str | None) -> Lease:
-    return Lease(row.id, turn, fence, attempt, client_tools, row.agent, row.language, row.model)
+def _lease(row: Row[Any], turn: str, fence: int, attempt: int, client_tools: str | None, version: int | None) -> Lease:
+    return Lease(row.id, turn, fence, attempt, client_tools, row.agent, row.language, row.model, version)
 
 
 def _refuse_crowd(connection: Connection, conversation: str) -> None:
@@ -283,11 +298,12 @@ def _start_next(connection: Connection, conversation: str, fence: int, logged: l
     _hand_over(connection, conversation, waiting.id if waiting else None, fence + 1)
     if waiting is None:
         return Outcome(logged, {})
-    running = {"status": "running", "owner": owner.name, "lease_until": owner.until(), "fence": fence + 1}
-    connection.execute(sa.update(turns).where(turns.c.id == waiting.id).values(**running))
     row = connection.execute(_load, {"c": conversation}).one()
+    let_run = sa.update(turns).where(turns.c.id == waiting.id).values(**owner.running(fence + 1))
+    let_run = let_run.values(team_version=_version.scalar_subquery()).returning(turns.c.team_version)
+    version = connection.execute(let_run, {"team": owner.answers(row)}).scalar()
     started = log.append(connection, conversation, [TurnStarted(waiting.id, row.agent)])
-    return Outcome([*logged, *started], {}, _lease(row, waiting.id, fence + 1, 1, waiting.client_tools))
+    return Outcome([*logged, *started], {}, _lease(row, waiting.id, fence + 1, 1, waiting.client_tools, version))
 
 
 def wait(connection: Connection, lease: Lease, events: Sequence[Event]) -> Outcome:
@@ -311,13 +327,11 @@ def resume(
     row = connection.execute(
         sa.update(turns)
         .where(turns.c.id == turn)
-        .values(
-            status="running", attempt=turns.c.attempt + 1, owner=owner.name, lease_until=owner.until(), fence=mine.fence
-        )
-        .returning(turns.c.attempt, turns.c.client_tools, turns.c.voice)
+        .values(**owner.running(mine.fence), attempt=turns.c.attempt + 1)
+        .returning(turns.c.attempt, turns.c.client_tools, turns.c.voice, turns.c.team_version)
     ).one()
     log.drop_draft(connection, conversation)
-    lease = _lease(mine, turn, mine.fence, row.attempt, row.client_tools)
+    lease = _lease(mine, turn, mine.fence, row.attempt, row.client_tools, owner.version(mine, row))
     if row.voice is not None:
         lease = replace(lease, voice=voice_rows.goes_on(connection, turn, row.voice, reason))
     return lease, TurnResumed(turn, row.attempt, reason)
@@ -367,13 +381,9 @@ def heartbeat(connection: Connection, owner: Owner, running: Collection[str]) ->
 
     Of no others: a turn of ours that runs no more, for its end could not be written, must be found by recovery.
     """
-    renewed = connection.execute(
-        sa.update(turns)
-        .where(turns.c.id.in_(running), turns.c.owner == owner.name, turns.c.status == "running")
-        .values(lease_until=owner.until())
-        .returning(turns.c.id)
-    )
-    return set(renewed.scalars())
+    ours = (turns.c.id.in_(running), turns.c.owner == owner.name, turns.c.status == "running")
+    renewed = sa.update(turns).where(*ours).values(lease_until=owner.until()).returning(turns.c.id)
+    return set(connection.execute(renewed).scalars())
 
 
 def release(connection: Connection, owner: Owner) -> None:
@@ -394,8 +404,7 @@ def orphans(connection: Connection, *, everything: bool) -> list[tuple[str, str]
 def adopt(connection: Connection, conversation: str, turn: str, owner: Owner, *, everything: bool) -> Outcome | None:
     """Take over an orphan; None when somebody else was faster."""
     connection.execute(sa.select(conversations.c.id).where(conversations.c.id == conversation).with_for_update())
-    query = sa.select(turns.c.status, turns.c.lease_until).where(turns.c.id == turn)
-    row = connection.execute(query).one()
+    row = connection.execute(sa.select(turns.c.status, turns.c.lease_until).where(turns.c.id == turn)).one()
     if row.status != "running" or not (everything or (row.lease_until or 0) < log.now_ms()):
         return None
     lease, resumed = resume(connection, conversation, turn, "restart", owner)
@@ -404,18 +413,17 @@ def adopt(connection: Connection, conversation: str, turn: str, owner: Owner, *,
 
 def is_of(connection: Connection, conversation: str, turn: str) -> bool:
     """Whether it is a turn of this conversation."""
-    query = sa.select(turns.c.id).where(turns.c.id == turn, turns.c.conversation == conversation)
-    return connection.execute(query).first() is not None
+    return connection.execute(sa.select(turns.c.id).filter_by(id=turn, conversation=conversation)).first() is not None
 
 
 def waits(connection: Connection, turn: str) -> bool:
     return connection.execute(_status, {"t": turn}).scalar() == "waiting"
 
 
-def lease_of(connection: Connection, row: Row[Any], turn: str) -> Lease:
+def lease_of(connection: Connection, row: Row[Any], turn: str, owner: Owner) -> Lease:
     """Of the active turn of a conversation, whose row this is."""
-    found = connection.execute(sa.select(turns.c.attempt, turns.c.voice).where(turns.c.id == turn)).one()
-    return replace(_lease(row, turn, row.fence, found.attempt, None), voice=found.voice)
+    found = connection.execute(sa.select(turns).where(turns.c.id == turn)).one()
+    return replace(_lease(row, turn, row.fence, found.attempt, None, owner.version(row, found)), voice=found.voice)
 
 
 def require(row: Row[Any] | None, what: str) -> Row[Any]:

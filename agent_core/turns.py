@@ -85,7 +85,8 @@ class Turns:
         task = asyncio.current_task()
         assert task is not None
         try:
-            turn = Turn(self._shop, lease, feed)
+            answering = await self._shop.teams.at(lease.version)
+            turn = Turn(self._shop, answering.team, lease, feed)
             self._running[lease.turn] = (turn, task)
             outcome = await turn.run()
         except StorageError as error:
@@ -211,6 +212,8 @@ class Turns:
             await self._take_up(row.conversation, expire)
         await self._sweep_voice()
         await self.recover(everything=False)
+        await self._shop.teams.refresh()
+        await self._shop.pins.keep()
 
     # ---- recovery
 

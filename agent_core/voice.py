@@ -21,6 +21,7 @@ from agent_core.errors import Conflict, Fenced, Invalid, NotFound
 from agent_core.events import AgentChanged, Cursor, Event, MessageFinished, TurnFinished
 from agent_core.gateway import Tool, title
 from agent_core.journal import Call
+from agent_core.team import Agent, Team
 from agent_core.turn import Workshop
 from agent_core.turn_rows import Lease, Outcome, Said
 
@@ -42,6 +43,7 @@ class Speaker:
     """A realtime model, as the gateway sees who calls."""
 
     lease: Lease
+    team: Team
     agent: str
     language: str
 
@@ -166,8 +168,9 @@ class InProcessVoice:
         _only_service(who)
         row = await self._db.read(lambda c: voice_rows.live(c, session))
         place = await self._db.read(lambda c: turn_rows.load(c, who, row.conversation))
-        agent = self._shop.team.agent(place.agent)
-        language = place.language or self._shop.team.language.default
+        team = self._shop.team
+        agent = team.agent(place.agent)
+        language = place.language or team.language.default
         return Brief(
             session,
             row.conversation,
@@ -175,20 +178,19 @@ class InProcessVoice:
             row.mode,
             agent.voice.modes,
             agent.name,
-            graph.instructions(self._shop.team, self._shop.gateway, agent, language),
+            graph.instructions(team, self._shop.gateway, agent, language),
             language,
             agent.voice.name,
             agent.voice.speed,
             agent.voice.pause,
             agent.voice.interruption,
-            tuple(self._tools(agent.name)),
+            tuple(self._tools(team, agent)),
         )
 
-    def _tools(self, name: str) -> list[VoiceTool]:
-        agent = self._shop.team.agent(name)
-        offered = self._shop.gateway.offered(agent.tools, agent.deliverables)
+    def _tools(self, team: Team, agent: Agent) -> list[VoiceTool]:
+        offered = self._shop.gateway.offered(team, agent)
         tools = [VoiceTool(tool.name, tool.description, dict(tool.schema)) for tool in offered]
-        others = [self._shop.team.agent(target) for target in agent.handoffs]
+        others = [team.agent(target) for target in agent.handoffs]
         return tools + [VoiceTool(f"transfer_to_{a.name}", a.description, graph.NO_ARGUMENTS) for a in others]
 
     # ---- what is said
@@ -254,7 +256,7 @@ class InProcessVoice:
             place = turn_rows.load(connection, approvals.CORE, row.conversation)
             if place.active != turn or not voice_rows.answers(connection, turn, session):
                 raise Conflict("the turn is over", aloud="This turn is over.")
-            return turn_rows.lease_of(connection, place, turn)
+            return turn_rows.lease_of(connection, place, turn, self._shop.owner)
 
         return await self._db.read(work)
 
@@ -276,11 +278,12 @@ class InProcessVoice:
         known = await self._before(turn, call, name, raw)
         if known is not None:
             return known
-        agent = self._shop.team.agent(lease.agent)
-        speaker = Speaker(lease, agent.name, lease.language or self._shop.team.language.default)
+        team = (await self._shop.teams.at(lease.version)).team
+        agent = team.agent(lease.agent)
+        speaker = Speaker(lease, team, agent.name, lease.language or team.language.default)
         if name in [f"transfer_to_{target}" for target in agent.handoffs]:
             return await self._hand_over(lease, name.removeprefix("transfer_to_"))
-        offered = self._shop.gateway.offered(agent.tools, agent.deliverables)
+        offered = self._shop.gateway.offered(team, agent)
         tool = next((t for t in offered if t.name == name), None)
         if tool is None:
             return Called("error", f"There is no tool {name[:100]!r} here.")

@@ -1,0 +1,216 @@
+"""Teams as rows: the versions, of which the newest one answers, and the draft of the next; functions of a Connection.
+
+A version is never changed, and a roll-back is a new one that says what an old one said. So the number of a version is
+all that a turn keeps, and whoever publishes names the number that they had before them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from agent_core import log
+from agent_core.errors import Conflict, NotFound
+from agent_core.tables import team_drafts, team_versions
+from agent_core.team import Team
+
+#: Who publishes what stands in the team file.
+FILE = "the team file"
+NOTE = 300
+Standing = Literal["first", "same", "database", "file", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """`in_file`: a start found the same in the team file. Times in milliseconds since the epoch."""
+
+    team: str
+    number: int
+    body: dict[str, Any]
+    digest: str
+    author: str
+    note: str
+    in_file: bool
+    created_at: int
+    published_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """`base`: the version that its author had before them."""
+
+    team: str
+    base: int
+    body: dict[str, Any]
+    digest: str
+    author: str
+    note: str
+    created_at: int
+    updated_at: int
+
+
+_of = team_versions.c.team == sa.bindparam("team")
+_newest = sa.select(team_versions).where(_of).order_by(team_versions.c.number.desc()).limit(1)
+_number = sa.select(sa.func.max(team_versions.c.number)).where(_of)
+_in_file = _newest.where(team_versions.c.in_file)
+
+
+# ---- what there is
+
+
+def newest(connection: Connection, team: str) -> Version | None:
+    """The one that answers."""
+    row = connection.execute(_newest, {"team": team}).one_or_none()
+    return _version(row) if row is not None else None
+
+
+def number(connection: Connection, team: str) -> int:
+    """Of the version that answers; 0 when there is none yet."""
+    return connection.execute(_number, {"team": team}).scalar() or 0
+
+
+def find(connection: Connection, team: str, number: int) -> Version:
+    """Raises NotFound."""
+    query = sa.select(team_versions).where(_of, team_versions.c.number == sa.bindparam("n"))
+    row = connection.execute(query, {"team": team, "n": number}).one_or_none()
+    if row is None:
+        raise NotFound(f"{team} {number}", aloud=f"There is no version {number} of {team}.")
+    return _version(row)
+
+
+def every(connection: Connection, team: str, limit: int = 100) -> list[Version]:
+    """The newest first."""
+    query = sa.select(team_versions).where(_of).order_by(team_versions.c.number.desc()).limit(limit)
+    return [_version(row) for row in connection.execute(query, {"team": team})]
+
+
+def draft(connection: Connection, team: str) -> Draft | None:
+    row = connection.execute(sa.select(team_drafts).where(team_drafts.c.team == team)).one_or_none()
+    return Draft(**{**row._mapping, "body": json.loads(row.body)}) if row is not None else None
+
+
+def _version(row: Row[Any]) -> Version:
+    return Version(**{**row._mapping, "body": json.loads(row.body), "in_file": bool(row.in_file)})
+
+
+# ---- the team file, at a start
+
+
+def standing(connection: Connection, file: Team) -> Standing:
+    """Which of the two has changed since a start found them the same: the database's version, the file, or both."""
+    answering = newest(connection, file.name)
+    if answering is None:
+        return "first"
+    if answering.digest == file.digest:
+        return "same"
+    common = connection.execute(_in_file, {"team": file.name}).one_or_none()
+    if common is None or common.digest not in (file.digest, answering.digest):
+        return "both"
+    return "database" if common.digest == file.digest else "file"
+
+
+def take_file(connection: Connection, file: Team) -> tuple[Standing, Version]:
+    """The file is published where it alone has changed. How they stood, and the version that answers now."""
+    stood = standing(connection, file)
+    if stood in ("first", "file"):
+        _add(connection, file, author=FILE, note="", base=number(connection, file.name), in_file=True)
+    answering = newest(connection, file.name)
+    assert answering is not None
+    if stood == "same" and not answering.in_file:
+        here = sa.and_(team_versions.c.team == file.name, team_versions.c.number == answering.number)
+        connection.execute(sa.update(team_versions).where(here).values(in_file=True))
+    return stood, answering
+
+
+# ---- draft, publish, roll back
+
+
+def keep_draft(connection: Connection, team: Team, *, base: int, author: str, note: str) -> Draft:
+    """Instead of the draft that there is. Raises Conflict when `base` is not, or no longer, what answers."""
+    _refuse_stale(connection, team.name, base)
+    known, now = draft(connection, team.name), log.now_ms()
+    drop_draft(connection, team.name)
+    kept = {
+        "team": team.name,
+        "base": base,
+        "body": json.dumps(team.body),
+        "digest": team.digest,
+        "author": author,
+        "note": note,
+        "created_at": known.created_at if known else now,
+        "updated_at": now,
+    }
+    connection.execute(sa.insert(team_drafts), kept)
+    return _known_draft(connection, team.name)
+
+
+def _known_draft(connection: Connection, team: str) -> Draft:
+    found = draft(connection, team)
+    if found is None:
+        raise NotFound(team, aloud=f"There is no draft of {team}.")
+    return found
+
+
+def drop_draft(connection: Connection, team: str) -> bool:
+    """False: there was none."""
+    return connection.execute(sa.delete(team_drafts).where(team_drafts.c.team == team)).rowcount == 1
+
+
+def publish(connection: Connection, team: Team, kept: Draft, *, author: str, note: str | None = None) -> Version:
+    """The draft, whose body is `team`. Raises Conflict when it is another one by now, or another version answers."""
+    now = _known_draft(connection, team.name)
+    if now.digest != kept.digest or now.base != kept.base:
+        raise Conflict("draft", aloud="The draft was changed meanwhile. Look at it again.")
+    _refuse_stale(connection, team.name, kept.base)
+    said = kept.note if note is None else note
+    _add(connection, team, author=author, note=said, base=kept.base, created_at=kept.created_at)
+    drop_draft(connection, team.name)
+    return find(connection, team.name, kept.base + 1)
+
+
+def roll_back(connection: Connection, team: Team, to: int, *, base: int, author: str) -> Version:
+    """A new version that says what version `to`, whose body is `team`, said. Raises Conflict."""
+    _refuse_stale(connection, team.name, base)
+    _add(connection, team, author=author, note=f"back to version {to}", base=base)
+    return find(connection, team.name, base + 1)
+
+
+def _refuse_stale(connection: Connection, team: str, base: int) -> None:
+    answering = newest(connection, team)
+    known = answering.number if answering is not None else 0
+    if known == base:
+        return
+    if answering is None or base > known:
+        raise Conflict(f"base {base}", aloud=f"There is no version {base} of {team} yet.")
+    by = f"Version {known} was published meanwhile, by {answering.author}"
+    raise Conflict(f"base {base}", aloud=f"{by}. Look at what it changed, and begin from there.")
+
+
+def _add(
+    connection: Connection,
+    team: Team,
+    *,
+    author: str,
+    note: str,
+    base: int,
+    in_file: bool = False,
+    created_at: int | None = None,
+) -> None:
+    """The key is the compare-and-set: of two who publish upon the same base, PostgreSQL lets one look again."""
+    now = log.now_ms()
+    values = {
+        "team": team.name,
+        "number": base + 1,
+        "body": json.dumps(team.body),
+        "digest": team.digest,
+        "author": author,
+        "note": note,
+        "in_file": in_file,
+        "created_at": created_at or now,
+        "published_at": now,
+    }
+    connection.execute(sa.insert(team_versions), values)
