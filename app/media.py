@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import jwt
@@ -60,6 +61,13 @@ class MediaServer:
     @classmethod
     def of(cls, settings: Settings) -> MediaServer | None:
         return cls(settings) if settings.voice else None
+
+    @property
+    def origins(self) -> tuple[str, str]:
+        """As a browser's policy names it: its sockets, and HTTP at the same address, by which clients try the way."""
+        address = urlsplit(self.url)
+        host = address.netloc.rpartition("@")[2]
+        return f"{address.scheme}://{host}", f"{address.scheme.replace('ws', 'http')}://{host}"
 
     # ---- tickets
 

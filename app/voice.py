@@ -54,10 +54,22 @@ class NoWorker(Overloaded):
     code, aloud = "voice_unavailable", "We can't talk just now. Writing works; please try the microphone again later."
 
 
+@router.get("/sites/{site}/voice", responses=responses(404))
+async def availability_at(house: TheHouse, site: str) -> Availability:
+    """The same, before there is a conversation: one may begin with a call."""
+    if await house.door.site(site) is None:
+        raise NotFound(site)
+    return await _available(house)
+
+
 @router.get("/conversations/{conversation}/voice", responses=MINE)
 async def availability(house: TheHouse, place: CurrentConversation) -> Availability:
     """Voice is configured, and a worker waits for calls."""
     await house.door.history(place.who, place.id, limit=1)
+    return await _available(house)
+
+
+async def _available(house: House) -> Availability:
     return Availability(available=house.media is not None and await house.media.worker_is_well())
 
 
@@ -90,11 +102,11 @@ async def start_voice(house: TheHouse, place: CurrentConversation) -> VoiceStart
 
 
 @router.delete("/conversations/{conversation}/voice", responses=MINE)
-async def end_voice(house: TheHouse, place: CurrentConversation) -> VoiceEnded:
-    """Back to writing. The room is closed, whoever is in it."""
+async def end_voice(house: TheHouse, place: CurrentConversation, session: str | None = None) -> VoiceEnded:
+    """Back to writing. The room is closed, whoever is in it. With `session`, no other one is ended."""
     room = await house.door.voice.room(place.who, place.id)
-    ended = await house.door.voice.leave(place.who, place.id)
-    if room is not None and house.media is not None:
+    ended = await house.door.voice.leave(place.who, place.id, session=session)
+    if ended and room is not None and house.media is not None:
         await house.media.close_room(room)
     return VoiceEnded(ended=ended)
 

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 
-from agent_core.door import Reception
 from agent_core.errors import NotFound
 from agent_core.site import Site
 from app import origins
@@ -26,7 +25,7 @@ FIVE_MINUTES = "public, max-age=300"
 LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*", "https://localhost:*", "https://127.0.0.1:*")
 FRAME_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors "
+    "connect-src {connect}; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors "
 )
 LOADER, SCRIPT, STYLE = "loader.js", "widget.js", "widget.css"
 
@@ -58,18 +57,24 @@ async def frame(house: TheHouse, request: Request, site: str, mode: Annotated[Mo
     found = await house.door.site(site)
     if found is None:
         raise NotFound(site)
-    headers = {"Content-Security-Policy": FRAME_CSP + " ".join(_ancestors(house, found)), "Cache-Control": "no-cache"}
+    headers = {"Content-Security-Policy": _csp(house, found), "Cache-Control": "no-cache"}
     try:
         files = {"script": house.assets.name(SCRIPT), "style": house.assets.name(STYLE)}
     except NotBuilt as missing:
         page = templates.get_template("not_built.html").render(missing=missing.aloud)
         return HTMLResponse(page, 404, headers | {"Cache-Control": "no-store"})
-    told = _told(found, house.door.reception(), _hosts(house, request, found))
+    told = _told(house, found, _hosts(house, request, found))
     language = "en" if found.language == "auto" else found.language
     page = templates.get_template("widget.html").render(
         site=found, told=_json(told), mode=mode.value, language=language, **files
     )
     return _unless_known(request, HTMLResponse(page, headers=headers))
+
+
+def _csp(house: House, site: Site) -> str:
+    """Besides the server itself, the frame talks with the media server alone."""
+    connect = ["'self'", *(house.media.origins if house.media is not None else ())]
+    return FRAME_CSP.format(connect=" ".join(connect)) + " ".join(_ancestors(house, site))
 
 
 def _ancestors(house: House, site: Site) -> list[str]:
@@ -84,8 +89,9 @@ def _hosts(house: House, request: Request, site: Site) -> list[str]:
     return list(dict.fromkeys([*site.origins, *own, *loopback]))
 
 
-def _told(site: Site, reception: Reception, hosts: list[str]) -> dict[str, Any]:
+def _told(house: House, site: Site, hosts: list[str]) -> dict[str, Any]:
     """All that the frame knows of its site; nothing of it is secret."""
+    reception = house.door.reception()
     return {
         "key": site.key,
         "name": site.name,
@@ -97,7 +103,7 @@ def _told(site: Site, reception: Reception, hosts: list[str]) -> dict[str, Any]:
         "theme": site.theme.model_dump(),
         "origins": hosts,
         "identity_required": site.identity_required,
-        "voice": False,
+        "voice": house.media is not None,
         "demo_model": reception.demo,
     }
 

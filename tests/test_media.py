@@ -123,6 +123,26 @@ async def test_a_call_opens_a_fresh_room_and_calls_a_worker_to_it(core, settings
         assert asked[-1][2] == {"room": started["room"]}
 
 
+async def test_before_the_first_words_voice_is_offered_as_after_them(core, settings):
+    async with pretending() as (_asked, url, worker), visiting(core, voiced(settings, url, worker)) as (_d, served, _a):
+        assert (await served.http.get("/sites/demo/voice")).json() == {"available": True}
+        assert (await served.http.get("/sites/none/voice")).status_code == 404
+    async with visiting(core, settings) as (_d, served, _a):
+        assert (await served.http.get("/sites/demo/voice")).json() == {"available": False}
+
+
+async def test_who_hangs_up_ends_no_call_but_their_own(core, settings):
+    async with pretending() as (asked, url, worker), visiting(core, voiced(settings, url, worker)) as (_d, served, ana):
+        first = (await ana.post("/voice", {})).json()
+        second = (await ana.post("/voice", {})).json()
+        place = f"/conversations/{ana.conversation}/voice"
+        late = await served.http.delete(f"{place}?session={first['session']}", headers=ana.headers)
+        assert late.json() == {"ended": False}
+        assert {"room": second["room"]} not in [body for _what, _grants, body in asked]
+        own = await served.http.delete(f"{place}?session={second['session']}", headers=ana.headers)
+        assert own.json() == {"ended": True}
+
+
 async def test_a_second_device_takes_over_and_the_first_ones_room_is_closed(core, settings):
     async with pretending() as (asked, url, worker), visiting(core, voiced(settings, url, worker)) as (_d, _s, ana):
         first = (await ana.post("/voice", {})).json()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from agent_core import sites
 from agent_core.settings import Settings
@@ -92,6 +93,25 @@ async def test_the_frame_tells_its_script_all_it_may_know_and_loads_nothing_else
     assert site["theme"]["accent"] == "#0b5fff"
     known = {"key", "name", "team_label", "language", "languages", "greeting", "starters", "theme", "origins"}
     assert set(site) == known | {"identity_required", "voice", "demo_model"}
+
+
+async def test_the_frame_may_talk_with_the_media_server_and_knows_that_there_is_voice(
+    core: OpenCore, settings: Settings, dist: Path
+) -> None:
+    voiced = settings.model_copy(
+        update={
+            "livekit_url": "wss://media.example:7880/rtc",
+            "livekit_api_key": "key",
+            "livekit_api_secret": SecretStr("secret-" * 8),
+        }
+    )
+    async with core() as door, serving(voiced, door) as served:
+        served.house.assets = Assets(dist)
+        await door._db.write(lambda c: sites.add(c, SHOP))
+        answer = await served.http.get("/widget/shop")
+    assert told(answer.text)["voice"] is True
+    connect = "connect-src 'self' wss://media.example:7880 https://media.example:7880; "
+    assert answer.headers["content-security-policy"].startswith(CSP.replace("connect-src 'self'; ", connect))
 
 
 async def test_nothing_in_a_site_breaks_out_of_the_page(served: Served) -> None:

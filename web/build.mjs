@@ -7,31 +7,43 @@ import { gzipSync } from "node:zlib";
 import { basename } from "node:path";
 
 const here = (path) => new URL(path, import.meta.url).pathname;
-/** Every component in src/deliverables/, so that a new one is a new file and nothing else. */
+/** Every component in src/deliverables/, and the kinds that they show, so that a new one is a new file and nothing else. */
 const deliverables = {
   name: "deliverables",
   setup(build) {
     build.onResolve({ filter: /^parley:deliverables$/ }, () => ({ path: "all", namespace: "deliverables" }));
     build.onLoad({ filter: /.*/, namespace: "deliverables" }, async () => {
       const names = (await readdir(here("src/deliverables"))).filter((name) => name.endsWith(".ts")).sort();
-      return { contents: names.map((name) => `import "./${name}";`).join("\n"), resolveDir: here("src/deliverables") };
+      const texts = await Promise.all(names.map((name) => readFile(here(`src/deliverables/${name}`), "utf8")));
+      const tags = texts.flatMap((text) => [...text.matchAll(/@customElement\("parley-(display[a-z-]+)"\)/g)].map((match) => match[1]));
+      const kinds = tags.map((tag) => tag.replace(/-([a-z])/g, (_, letter) => letter.toUpperCase()));
+      const imports = names.map((name) => `import "./${name}";`).join("\n");
+      return { contents: `${imports}\nexport const kinds = ${JSON.stringify(kinds)};`, resolveDir: here("src/deliverables") };
     });
   },
 };
-/** Style sheets in templates, without the blanks that only their authors need. */
-const styles = {
-  name: "styles",
+/**
+ * Style sheets in templates, without the blanks that only their authors need. And elements defined after their classes: a
+ * decorated class has its private names replaced by WeakMaps, which are slower and larger.
+ */
+const smaller = {
+  name: "smaller",
   setup(build) {
     build.onLoad({ filter: /web\/src\/.*\.ts$/ }, async ({ path }) => {
       const text = await readFile(path, "utf8");
       const contents = text.replace(/\b(css|html)`[^`]*`/g, (sheet) =>
-        sheet.startsWith("css") ? sheet.replace(/\/\*.*?\*\//gs, "").replace(/\s+/g, " ").replace(/ ?([{};]) ?/g, "$1") : sheet.replace(/\n\s+/g, "\n"),
+        sheet.startsWith("css") ? sheet.replace(/\/\*.*?\*\//gs, "").replace(/\s+/g, " ").replace(/ ?([{};]) ?|([:,]) /g, "$1$2") : sheet.replace(/\n\s+/g, "\n"),
       );
-      return { contents, loader: "ts" };
+      const defined = [];
+      const plain = contents.replace(/@customElement\(("[a-z-]+")\)\n(export class (\w+))/g, (_, tag, start, name) => {
+        defined.push(`customElements.define(${tag}, ${name});`);
+        return start;
+      });
+      return { contents: [plain, ...defined].join("\n"), loader: "ts" };
     });
   },
 };
-const common = { plugins: [deliverables, styles], bundle: true, minify: true, target: ["es2022"], legalComments: "none", logLevel: "warning" };
+const common = { plugins: [deliverables, smaller], bundle: true, minify: true, target: ["es2022"], legalComments: "none", logLevel: "warning" };
 
 async function bundled(entry, format) {
   const { outputFiles } = await build({ ...common, entryPoints: [here(entry)], format, write: false });

@@ -26,6 +26,13 @@ export interface Accepted {
   cursor: string;
 }
 
+/** A place in a call. */
+export interface Ticket {
+  session: string;
+  url: string;
+  token: string;
+}
+
 export interface Page {
   items: Item[];
   earlier: number;
@@ -82,6 +89,22 @@ export class Api {
 
   feedback(conversation: string, message: string, rating: "up" | "down"): Promise<unknown> {
     return this.#ask("POST", `/conversations/${conversation}/feedback`, { message, rating });
+  }
+
+  /** Whether the microphone can be offered now: in this conversation, or in one to come. */
+  voice(site: string, conversation: string | undefined): Promise<{ available: boolean }> {
+    return this.#ask("GET", conversation ? `/conversations/${conversation}/voice` : `/sites/${site}/voice`, undefined, !!conversation);
+  }
+
+  call(conversation: string): Promise<Ticket> {
+    return this.#ask("POST", `/conversations/${conversation}/voice`, {});
+  }
+
+  /** Told on the way out, too; `token` is whoever called's, who may have gone since. */
+  hangUp(conversation: string, session: string, token: string | undefined): void {
+    const headers = { Authorization: `Bearer ${token}` };
+    const url = `${this.base}/conversations/${conversation}/voice?session=${session}`;
+    fetch(url, { method: "DELETE", headers, keepalive: true }).catch(() => undefined); // who has left is seen, too
   }
 
   /** The feed from a place in the conversation; its body is read by stream.ts. Throws Refusal. */

@@ -1,17 +1,22 @@
 // One customer's conversation in this browser: what is known of it, and everything that can be done with it.
 
-import { type Api, Refusal } from "./api.ts";
+import { type Api, Refusal, type Ticket } from "./api.ts";
 import { Outbox, type Unsent } from "./outbox.ts";
 import { fold } from "./state.ts";
 import type { Kept, Storage } from "./storage.ts";
 import { type Connection, Stream } from "./stream.ts";
 import { token } from "./token.ts";
-import type { Message, Site, Snapshot, Watched } from "./types.ts";
+import type { Deliverable, Message, Site, Snapshot, Watched } from "./types.ts";
 
 /** Items loaded at once: some screens full. */
 export const PAGE = 60;
 const LONGEST_WAIT_MS = 15_000;
 export const MESSAGE_BYTES = 16 * 1024;
+/** Who shows something in a call waits for five seconds. */
+const DRAWN_MS = 4000;
+
+/** What the agent shows in a call; without a payload, when that is too large for the line. */
+export type Told = Pick<Deliverable, "version"> & { deliverable: string; kind: string } & Partial<Pick<Deliverable, "payload" | "answers" | "expires_at">>;
 
 export interface View {
   snapshot: Snapshot | undefined;
@@ -37,6 +42,10 @@ export class Conversation {
   #busy = new Set<string>();
   #notes = new Map<string, string>();
   #accepted = new Map<string, Unsent>();
+  /** Shown in a call, and not yet by the feed. */
+  #early = new Map<string, Deliverable>();
+  #drawn = new Set<string>();
+  #awaited = new Map<string, () => void>();
   #flushing = false;
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -65,7 +74,7 @@ export class Conversation {
     const seen = new Set(this.#snapshot?.items.map((i) => (i as Message).client_message_id));
     const waiting = new Map([...this.#accepted.values(), ...this.outbox.unsent].map((m) => [m.id, m]));
     return {
-      snapshot: this.#snapshot,
+      snapshot: this.#shown,
       unsent: [...waiting.values()].filter((m) => !seen.has(m.id) && this.#belongs(m)),
       connection: this.#snapshot || this.#loading ? this.#connection : navigator.onLine ? "live" : "offline",
       loading: this.#loading,
@@ -82,6 +91,16 @@ export class Conversation {
 
   get #here(): string | undefined {
     return this.#snapshot?.conversation ?? this.storage.kept.conversation;
+  }
+
+  /** The one that is open; undefined before there is one. */
+  get id(): string | undefined {
+    return this.#here;
+  }
+
+  get #shown(): Snapshot | undefined {
+    const s = this.#snapshot;
+    return s && this.#early.size ? { ...s, items: [...s.items, ...this.#early.values()] } : s;
   }
 
   // ---- which conversation
@@ -167,6 +186,8 @@ export class Conversation {
     this.#flushing = false;
     this.#stream = this.#snapshot = this.#arriving = undefined;
     this.#accepted.clear();
+    this.#early.clear();
+    this.#drawn.clear();
     this.#busy.clear();
     this.#notes.clear();
     this.#problem = "";
@@ -249,6 +270,7 @@ export class Conversation {
           return void self.#load(conversation); // what is here is not what the server changed: its own is taken
         }
         if (event.type === "message.added") self.#arrived(event["client_message_id"]);
+        if (event.type === "deliverable.shown" || event.type === "reset") self.#settle();
         self.heard(event);
         self.changed();
       },
@@ -400,7 +422,60 @@ export class Conversation {
   }
 
   async acknowledge(deliverable: string, version: number): Promise<void> {
+    const key = `${deliverable}@${version}`;
+    this.#drawn.add(key);
+    this.#awaited.get(key)?.();
+    const known = this.#snapshot?.items.find((item) => item.kind === "deliverable" && item.id === deliverable);
+    if ((known as Deliverable | undefined)?.acknowledged) return;
     await this.api.acknowledge(this.#id, deliverable, version).catch(() => undefined); // shown again, told again
+  }
+
+  // ---- speaking
+
+  /** A ticket for a call in this conversation, which begins with it where there is none. Throws Refusal. */
+  async invite(): Promise<Ticket & { hangUp(): void }> {
+    try {
+      await this.#begin();
+    } catch (error) {
+      this.#signInNeeded ||= error instanceof Refusal && error.status === 401;
+      throw error;
+    }
+    const { api } = this;
+    const { token } = api;
+    const conversation = this.#id;
+    const ticket = await api.call(conversation);
+    return { ...ticket, hangUp: () => api.hangUp(conversation, ticket.session, token) };
+  }
+
+  /** It stands in the thread at once, also when the feed is late; true when it was drawn. */
+  async shows(told: Told): Promise<boolean> {
+    const { deliverable: id, version, kind: type, payload, answers = [], expires_at = null } = told;
+    const known = this.#snapshot?.items.some((item) => item.kind === "deliverable" && item.id === id);
+    if (!known && payload !== undefined && this.#snapshot) {
+      const fresh = { status: "shown", acknowledged: false, answer: null, versions: [], turn: "", at: Date.now() };
+      this.#early.set(id, { kind: "deliverable", id, type, version, payload, answers, expires_at, ...fresh });
+      this.changed();
+    }
+    return this.#isDrawn(`${id}@${version}`);
+  }
+
+  #isDrawn(key: string): Promise<boolean> {
+    if (this.#drawn.has(key)) return Promise.resolve(true);
+    return new Promise((done) => {
+      const end = (drawn: boolean) => {
+        clearTimeout(timer);
+        this.#awaited.delete(key);
+        done(drawn);
+      };
+      const timer = setTimeout(() => end(false), DRAWN_MS);
+      this.#awaited.set(key, () => end(true));
+    });
+  }
+
+  /** What the feed has brought is no longer early. */
+  #settle(): void {
+    if (!this.#early.size) return;
+    for (const item of this.#snapshot!.items) if (item.kind === "deliverable") this.#early.delete(item.id);
   }
 
   async rate(message: string, rating: "up" | "down"): Promise<void> {

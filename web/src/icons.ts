@@ -45,3 +45,6 @@ export const clock = () => icon(svg`<circle cx="12" cy="12" r="8.500" /><path d=
 export const info = () => icon(svg`<circle cx="12" cy="12" r="8.500" /><path d="M12 11v5M12 8h.01" />`);
 export const tick = () => icon(svg`<circle cx="12" cy="12" r="8.500" /><path d="M8.500 12.500l2.500 2.500 4.500-5.500" />`);
 export const alarm = () => icon(svg`<path d="M12 4l9 16H3z" /><path d="M12 10v4M12 17h.01" />`);
+const MICROPHONE = svg`<rect x="9" y="3" width="6" height="11" rx="3" /><path d="M5.500 11.500a6.500 6.500 0 0 0 13 0M12 18v3" />`;
+export const microphone = () => icon(MICROPHONE);
+export const muted = () => icon(svg`${MICROPHONE}<path d="M4 4l16 16" />`);

@@ -1,2 +1,4 @@
-// Made by build.mjs: imports every file of deliverables/.
-declare module "parley:deliverables";
+// Made by build.mjs: imports every file of deliverables/, and names what they show.
+declare module "parley:deliverables" {
+  export const kinds: readonly string[];
+}

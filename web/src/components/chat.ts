@@ -4,6 +4,7 @@ import { css, html, LitElement, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { Sentences } from "../announcer.ts";
 import { Api } from "../api.ts";
+import { type Call, live, news } from "../call.ts";
 import { Conversation, type View } from "../conversation.ts";
 import { harmless } from "../hidden.ts";
 import { Host } from "../host.ts";
@@ -15,9 +16,11 @@ import { base } from "../styles.ts";
 import { chosen, direction, load, type Texts } from "../texts.ts";
 import * as theme from "../theme.ts";
 import type { Message, Site, Watched } from "../types.ts";
+import { Voice } from "../voice.ts";
 import type { Composer } from "./composer.ts";
 import type { Log } from "./log.ts";
 import type { TopicLists } from "./topics.ts";
+import "./call.ts";
 import "./composer.ts";
 import "./log.ts";
 import "./menu.ts";
@@ -142,9 +145,11 @@ export class Chat extends LitElement {
   @state() private spoken = "";
   @state() private late = false;
   @state() private words: Texts | undefined;
+  @state() private call!: Call;
   @query("parley-composer") private composer!: Composer;
   @query("parley-log") private log!: Log;
   #conversation!: Conversation;
+  #voice!: Voice;
   #host!: Host;
   #storage!: Storage;
   #sentences = new Sentences();
@@ -170,12 +175,14 @@ export class Chat extends LitElement {
       () => this.#host.tell("expired"),
     );
     this.view = this.#conversation.view;
+    this.#voice = new Voice(this.#conversation, (before) => this.#called(before));
+    this.call = this.#voice.call;
     this.#host = new Host(this.site, this.#orders());
-    setInterval(() => (this.now = Date.now()), SECOND_MS);
+    setInterval(() => this.#tick(), SECOND_MS);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#paint());
     this.addEventListener("edit", (event) => this.composer.fill((event as CustomEvent<string>).detail));
     this.addEventListener("print-one", (event) => this.#print(event));
-    addEventListener("keydown", (event) => event.key === "Escape" && this.#host.tell("close"));
+    addEventListener("keydown", (event) => event.key === "Escape" && !live(this.call) && this.#host.tell("close"));
     void this.#begin();
   }
 
@@ -183,6 +190,11 @@ export class Chat extends LitElement {
     const kept = await handedOver();
     if (kept) this.#conversation.take(kept);
     await this.#conversation.resume();
+  }
+
+  #tick(): void {
+    this.now = Date.now();
+    if (this.#visible && !document.hidden) void this.#voice.ask();
   }
 
   // ---- language and looks
@@ -220,6 +232,7 @@ export class Chat extends LitElement {
       visible: (visible: boolean) => this.#show(visible),
       identify: (identity: string) => void this.#conversation.identify(identity),
       logout: () => {
+        this.#voice.end();
         closeWindows();
         this.#conversation.logout();
       },
@@ -237,22 +250,38 @@ export class Chat extends LitElement {
 
   #show(visible: boolean): void {
     this.#visible = visible;
-    if (!visible) return;
+    if (!visible) return this.#voice.end(); // no microphone is open that nobody sees
     this.#unread = 0;
     this.#host.tell("unread", { value: 0 });
+    void this.#voice.ask();
     void this.updateComplete.then(() => this.log?.toEnd());
   }
 
   /** Words of the business that nobody sees are counted; those somebody waits for are said to screen readers. */
   #heard(event: Watched): void {
+    this.#voice.heard(event);
     const said = event.type === "message.finished" || (event.type === "message.added" && event["role"] === "operator");
     if (said && !this.#visible) this.#host.tell("unread", { value: ++this.#unread });
     const draft = this.#conversation.view.snapshot?.draft;
-    if (event.type === "text.delta" && draft) this.#say(this.#sentences.take(draft.message, draft.text, false));
-    if (event.type === "message.finished") this.#say(this.#sentences.take(event["message"], event["text"], true));
-    if (event.type === "message.added" && event["role"] === "operator") this.#say(event["text"]);
+    if (event.type === "text.delta" && draft) this.#answer(this.#sentences.take(draft.message, draft.text, false));
+    if (event.type === "message.finished") this.#answer(this.#sentences.take(event["message"], event["text"], true));
+    if (event.type === "message.added" && event["role"] === "operator") this.#answer(event["text"]);
     if (event.type === "interrupt.opened") this.#say(`${this.words?.confirm}: ${event["title"] ?? event["tool"]}`);
     if (event.type === "deliverable.shown") this.#say(event["payload"]?.title ?? event["payload"]?.question ?? "");
+  }
+
+  /** In a call it is spoken already: two voices at once are none. */
+  #answer(text: string): void {
+    if (this.call.place !== "on") this.#say(text);
+  }
+
+  #called(before: Call): void {
+    this.call = this.#voice.call;
+    const said = news(before, this.call);
+    if (said && this.words) this.#say(this.words[said]);
+    const inside = this.shadowRoot!.activeElement?.localName === "parley-call"; // what has the focus there may go
+    if (inside && !live(this.call) && this.call.place !== "explaining") this.composer.focus();
+    this.requestUpdate();
   }
 
   #say(text: string): void {
@@ -278,6 +307,7 @@ export class Chat extends LitElement {
     const draw = () => {
       this.#scheduled = false;
       this.view = this.#conversation.view;
+      this.#voice.follow();
       this.#timeConnection();
     };
     if (document.hidden) setTimeout(draw);
@@ -316,11 +346,14 @@ export class Chat extends LitElement {
       ></parley-log>
       <div role="status">${this.#notice(words)}</div>
       ${this.#starters()}
+      <parley-call .texts=${words} .voice=${this.#voice} .call=${this.call} ?elsewhere=${this.#voice.elsewhere}></parley-call>
       <parley-composer
         .texts=${words}
         ?running=${view.snapshot?.turn?.status === "running"}
         ?locked=${locked}
-        @say=${(event: CustomEvent<string>) => this.#conversation.say(event.detail)}
+        ?voice=${this.#voice.offered}
+        @talk=${() => this.#voice.talk()}
+        @say=${(event: CustomEvent<string>) => this.#write(event.detail)}
         @stop=${() => void this.#conversation.stop()}
       ></parley-composer>
       <div class="sr" aria-live="polite">${this.spoken}</div>
@@ -381,6 +414,11 @@ export class Chat extends LitElement {
     return html`<div class="starters">
       ${prompts.map((prompt) => html`<button type="button" dir="auto" @click=${() => this.#conversation.say(prompt)}>${harmless(prompt)}</button>`)}
     </div>`;
+  }
+
+  #write(text: string): void {
+    this.#voice.read();
+    this.#conversation.say(text);
   }
 
   #perLanguage<T>(values: Record<string, T>): T | undefined {

@@ -64,6 +64,8 @@ export class Composer extends LitElement {
   @property({ attribute: false }) texts!: Texts;
   @property({ type: Boolean }) running = false;
   @property({ type: Boolean }) locked = false;
+  /** The microphone is offered. */
+  @property({ type: Boolean }) voice = false;
   @query("textarea") private area!: HTMLTextAreaElement;
   @state() private text = "";
 
@@ -99,9 +101,17 @@ export class Composer extends LitElement {
           @input=${this.#input}
           @keydown=${this.#key}
         ></textarea>
+        ${this.voice && !this.locked ? this.#voiceButton() : nothing}
         ${this.running && !this.text.trim() ? this.#stopButton() : this.#sendButton(over > 0)}
       </form>
     `;
+  }
+
+  #voiceButton() {
+    const name = this.texts.talk;
+    return html`<button class="quiet icon talk" type="button" aria-label=${name} title=${name} @click=${() => this.#tell("talk")}>
+      ${icons.microphone()}
+    </button>`;
   }
 
   #sendButton(tooLong: boolean) {

@@ -31,7 +31,7 @@ export class DeliverableSlot extends LitElement {
 
   protected override updated(): void {
     const { item } = this;
-    if (item.acknowledged || item.status !== "shown" || this.#acknowledged === item.version) return;
+    if (item.status !== "shown" || this.#acknowledged === item.version) return;
     if (!customElements.get(tag(item.type))) return;
     this.#acknowledged = item.version;
     this.dispatchEvent(new CustomEvent("shown", { detail: item.version }));
