@@ -126,6 +126,22 @@ async def open_database(url: str, *, address: str | None = None) -> Database:
     return await Postgres.open(url)
 
 
+async def look_into(url: str) -> Database:
+    """As it is, also while a server has it; nothing is made or migrated. Raises SetupError."""
+    if url.startswith("sqlite"):
+        return await asyncio.to_thread(_look_into, url)
+    from agent_core.postgres import Postgres
+
+    return await Postgres.beside(url)
+
+
+def _look_into(url: str) -> SQLite:
+    path = Path(str(make_url(url).database))
+    if not path.is_file():  # to connect would make it
+        raise SetupError("PARLEY_DATABASE_URL", f"there is no file {path} yet")
+    return SQLite.beside(url)
+
+
 class SQLite:
     dialect = "sqlite"
 
@@ -163,18 +179,14 @@ class SQLite:
     @classmethod
     def beside(cls, url: str) -> SQLite:
         """For a look or a short change while a server has the file, which has made the tables. Raises SetupError."""
-        from agent_core.migrations import HEAD, revision
+        from agent_core.migrations import refuse_other
 
         engine = _engine(url)
         try:
             with engine.connect() as connection:
-                known = revision(connection)
+                refuse_other(connection)
         except sa.exc.DatabaseError as error:
             raise SetupError("PARLEY_DATABASE_URL", f"the database can't be used: {error.orig}") from None
-        if known != HEAD:
-            raise SetupError(
-                "PARLEY_DATABASE_URL", "the server that has this database is of another version: restart it"
-            )
         return cls(engine, DatabaseLock(lock_path(url)))
 
     async def write(self, work: Work[T], after: After[T] | None = None) -> T:

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from agent_core.database import After, StorageError, T, Work, translated
@@ -43,14 +43,25 @@ class Postgres:
 
     @classmethod
     async def open(cls, url: str) -> Postgres:
+        from agent_core.migrations import migrate
+
+        return await cls._at(url, migrate)
+
+    @classmethod
+    async def beside(cls, url: str) -> Postgres:
+        """For a look, with the tables as they are. Raises SetupError when they are of another version."""
+        from agent_core.migrations import refuse_other
+
+        return await cls._at(url, refuse_other)
+
+    @classmethod
+    async def _at(cls, url: str, check: Callable[[Connection], None]) -> Postgres:
         parsed = make_url(url).set(drivername="postgresql+asyncpg")
         engine = create_async_engine(parsed, pool_size=POOL, max_overflow=0, pool_pre_ping=True)
         self = cls(engine, parsed.set(drivername="postgresql").render_as_string(hide_password=False))
-        from agent_core.migrations import migrate
-
         try:
             async with engine.begin() as connection:
-                await connection.run_sync(migrate)
+                await connection.run_sync(check)
         except (OSError, sa.exc.DBAPIError, asyncpg.PostgresError, SetupError) as error:
             await engine.dispose()
             if isinstance(error, SetupError):

@@ -134,7 +134,7 @@ def keep_draft(connection: Connection, team: Team, *, base: int, author: str, no
     _refuse_stale(connection, team.name, base)
     known, now = draft(connection, team.name), log.now_ms()
     drop_draft(connection, team.name)
-    kept = {
+    kept: dict[str, Any] = {
         "team": team.name,
         "base": base,
         "body": json.dumps(team.body),
@@ -145,14 +145,7 @@ def keep_draft(connection: Connection, team: Team, *, base: int, author: str, no
         "updated_at": now,
     }
     connection.execute(sa.insert(team_drafts), kept)
-    return _known_draft(connection, team.name)
-
-
-def _known_draft(connection: Connection, team: str) -> Draft:
-    found = draft(connection, team)
-    if found is None:
-        raise NotFound(team, aloud=f"There is no draft of {team}.")
-    return found
+    return Draft(**{**kept, "body": team.body})
 
 
 def drop_draft(connection: Connection, team: str) -> bool:
@@ -160,11 +153,8 @@ def drop_draft(connection: Connection, team: str) -> bool:
     return connection.execute(sa.delete(team_drafts).where(team_drafts.c.team == team)).rowcount == 1
 
 
-def publish(connection: Connection, team: Team, kept: Draft, *, author: str, note: str | None = None) -> Version:
-    """The draft, whose body is `team`. Raises Conflict when it is another one by now, or another version answers."""
-    now = _known_draft(connection, team.name)
-    if now.digest != kept.digest or now.base != kept.base:
-        raise Conflict("draft", aloud="The draft was changed meanwhile. Look at it again.")
+def publish(connection: Connection, team: Team, kept: Draft, *, author: str, note: str | None) -> Version:
+    """The draft, whose body is `team`. Raises Conflict when another version answers than the one it was made upon."""
     _refuse_stale(connection, team.name, kept.base)
     said = kept.note if note is None else note
     _add(connection, team, author=author, note=said, base=kept.base, created_at=kept.created_at)
@@ -181,12 +171,13 @@ def roll_back(connection: Connection, team: Team, to: int, *, base: int, author:
 
 def _refuse_stale(connection: Connection, team: str, base: int) -> None:
     answering = newest(connection, team)
-    known = answering.number if answering is not None else 0
-    if known == base:
+    if answering is None:
+        raise Conflict(team, aloud=f"{team} has no version yet: the first start publishes the team file.")
+    if answering.number == base:
         return
-    if answering is None or base > known:
+    if base > answering.number:
         raise Conflict(f"base {base}", aloud=f"There is no version {base} of {team} yet.")
-    by = f"Version {known} was published meanwhile, by {answering.author}"
+    by = f"Version {answering.number} was published meanwhile, by {answering.author}"
     raise Conflict(f"base {base}", aloud=f"{by}. Look at what it changed, and begin from there.")
 
 

@@ -1,4 +1,4 @@
-"""The team of this process, as it is published: versions in memory, the team file at a start, and what hangs together.
+"""The team of this process, as it is published: the file at a start, and versions in memory.
 
 Which version answers a turn is named by the statement that lets it run (turn_rows.py), so no turn asks whether there is
 a newer one. A number that is not known here is read once; versions do not change.
@@ -7,15 +7,14 @@ a newer one. A number that is not known here is read once; versions do not chang
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy.engine import Connection
-
-from agent_core import team_rows, tool_pins
+from agent_core import team_rows
 from agent_core.errors import Invalid, NotFound, SetupError
 from agent_core.team import Team, team_of
+from agent_core.team_editor import refuse_loose_ends
 from agent_core.team_rows import Version
 
 if TYPE_CHECKING:
@@ -93,41 +92,3 @@ class Teams:
     async def refresh(self) -> None:
         """For what begins no turn: the pages, new conversations."""
         await self.at(await self._database.read(lambda c: team_rows.number(c, self.file.name)) or None)
-
-
-# ---- what hangs together
-
-
-def known_tools(connection: Connection, team: Team) -> set[str] | None:
-    """The tools that its servers were ever seen with; None while one of them was never seen."""
-    pinned = tool_pins.tools(connection)
-    names: set[str] = set()
-    for server in team.servers:
-        prefix = f"{server.name}__"
-        seen = {tool for tool in pinned if tool.startswith(prefix)}
-        if not seen:
-            return None
-        names |= seen | {tool.removeprefix(prefix) for tool in seen}
-    return names
-
-
-def refuse_loose_ends(team: Team, tools: Collection[str] | None, deliverables: Collection[str]) -> None:
-    """Raises Invalid, with the place named, for a tool or a deliverable that nobody has. `tools` None: not known."""
-    for place, words in _loose_ends(team, tools, deliverables):
-        raise Invalid(place, words)
-
-
-def _loose_ends(team: Team, tools: Collection[str] | None, deliverables: Collection[str]) -> Iterator[tuple[str, str]]:
-    known = ", ".join(sorted(deliverables))
-    for n, agent in enumerate(team.agents):
-        for m, name in enumerate(agent.deliverables):
-            if name not in deliverables:
-                yield f"agents.{n}.deliverables.{m}", f"agent {agent.name}: no deliverable {name!r}; there are {known}"
-        for m, name in enumerate(agent.tools):
-            if tools is not None and name not in tools:
-                yield f"agents.{n}.tools.{m}", f"agent {agent.name}: no server was ever seen to have a tool {name!r}"
-    for name, rule in team.tools.items():
-        if tools is not None and name not in tools and name not in deliverables:
-            yield f"tools.{name}", "a rule for a tool that no server was ever seen to have"
-        if rule.covered_by is not None and rule.covered_by not in deliverables:
-            yield f"tools.{name}.covered_by", f"no deliverable {rule.covered_by!r}; there are {known}"

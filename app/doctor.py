@@ -17,15 +17,11 @@ import stat
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from agent_core.errors import ModelError, ModelMisconfigured, SetupError
 from agent_core.settings import Settings, read_settings
-from app import voice_findings
-
-if TYPE_CHECKING:
-    from agent_core.team import Team
-    from agent_core.tool_servers import Health
+from app import team_findings, voice_findings
 
 WELL, SETUP, FAILING = 0, 2, 3
 CONNECT_SECONDS = 5.0
@@ -83,7 +79,7 @@ async def examine(environment: Mapping[str, str], settings: Settings | None = No
     yield _secret(settings)
     yield await _database(settings)
     yield await _model(settings)
-    async for finding in _tool_servers(settings):
+    async for finding in team_findings.team(settings):
         yield finding
     async for finding in voice_findings.voice(settings):
         yield finding
@@ -244,43 +240,3 @@ async def _model(settings: Settings) -> Finding:
 def _without(key: str, error: ModelError) -> str:
     """Providers quote the key that they refuse; reports like this one are pasted into tickets."""
     return str(error).replace(key, "(the key)") if key else str(error)
-
-
-async def _tool_servers(settings: Settings) -> AsyncIterator[Finding]:
-    from agent_core.tool_servers import ServerConfig, ToolServers
-    from app.repl.attach import team_of
-
-    try:
-        team = team_of(settings)
-    except SetupError as error:
-        yield Finding("team", "setup", str(error), f"correct {error.setting}")
-        return
-    yield Finding("team", "ok", f"{team.label}: {', '.join(agent.name for agent in team.agents)}")
-    servers = ToolServers([ServerConfig(**server.model_dump()) for server in team.servers])
-    try:
-        await servers.start()
-        for name, health in servers.health().items():
-            yield _tool_server(name, health)
-        if missing := sorted(_wanted(team) - {tool.name for tool in servers.tools()}):
-            yield Finding("tools", "failing", f"no server offers {', '.join(missing)}", "agents go on without them")
-    finally:
-        await servers.aclose()
-
-
-def _wanted(team: Team) -> set[str]:
-    return {tool for agent in team.agents for tool in agent.tools}
-
-
-def _tool_server(name: str, health: Health) -> Finding:
-    subject = f"tool server {name}"
-    if health.state != "ready":
-        return Finding(
-            subject,
-            "failing",
-            f"{health.state}: {health.last_error or 'no answer'}",
-            "start it, or check the team file",
-        )
-    if health.withheld:
-        tools = ", ".join(f"{tool} ({reason})" for tool, reason in health.withheld.items())
-        return Finding(subject, "warning", f"{len(health.tools)} tools; withheld: {tools}", "approve the change")
-    return Finding(subject, "ok", f"{len(health.tools)} tools")

@@ -6,36 +6,25 @@ Each function returns what is printed, and raises CallerError or SetupError.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from agent_core import sites
-from agent_core.database import Database, DatabaseInUse, SQLite, open_database
+from agent_core.database import Database
 from agent_core.errors import Invalid, NotFound
 from agent_core.settings import Settings
 from agent_core.site import Site, identity_secret, read_site
 from agent_core.team import read_team
+from agent_core.team_editor import Editor
+from app.books import opened
 from app.tokens import signing_secret
 
 
-@asynccontextmanager
-async def _open(settings: Settings) -> AsyncIterator[Database]:
-    try:
-        database = await open_database(settings.database_url)
-    except DatabaseInUse:
-        database = SQLite.beside(settings.database_url)
-    try:
-        yield database
-    finally:
-        await database.aclose()
-
-
 async def show_all(settings: Settings, *, as_json: bool = False) -> str:
-    async with _open(settings) as database:
+    async with opened(settings) as database:
         known = await database.read(sites.every)
     if as_json:
         return _json([site.model_dump(mode="json") for site in known])
@@ -46,15 +35,15 @@ async def show_all(settings: Settings, *, as_json: bool = False) -> str:
 
 
 async def show(settings: Settings, key: str, *, as_json: bool = False) -> str:
-    async with _open(settings) as database:
+    async with opened(settings) as database:
         site = await _find(database, key)
     return _json(site.model_dump(mode="json")) if as_json else _described(settings, site)
 
 
 async def add(settings: Settings, key: str, fields: Mapping[str, Any], file: Path | None) -> str:
     site = read_site({"name": key} | _read(file) | dict(fields) | {"key": key})
-    _check(settings, site)
-    async with _open(settings) as database:
+    async with opened(settings) as database:
+        await _check(settings, database, site)
         await database.write(lambda c: sites.add(c, site))
     return _described(settings, site)
 
@@ -63,16 +52,16 @@ async def change(settings: Settings, key: str, fields: Mapping[str, Any], file: 
     given = _read(file) | dict(fields)
     if not given:
         raise Invalid("set", "nothing to change; see parley sites set --help")
-    async with _open(settings) as database:
+    async with opened(settings) as database:
         before = await _find(database, key)
         site = read_site(before.model_dump() | given | {"key": key})
-        _check(settings, site)
+        await _check(settings, database, site)
         await database.write(lambda c: sites.replace(c, site))
     return _described(settings, site)
 
 
 async def secret(settings: Settings, key: str, *, rotate: bool = False) -> str:
-    async with _open(settings) as database:
+    async with opened(settings) as database:
         site = await _find(database, key)
         if rotate:
             site = site.model_copy(update={"rotation": site.rotation + 1})
@@ -81,7 +70,7 @@ async def secret(settings: Settings, key: str, *, rotate: bool = False) -> str:
 
 
 async def remove(settings: Settings, key: str) -> str:
-    async with _open(settings) as database:
+    async with opened(settings) as database:
         await database.write(lambda c: sites.remove(c, key))
     return f"{key} is removed: its widget is gone, and its visitors' tokens open nothing."
 
@@ -105,9 +94,10 @@ def _read(file: Path | None) -> dict[str, Any]:
     return values
 
 
-def _check(settings: Settings, site: Site) -> None:
+async def _check(settings: Settings, database: Database, site: Site) -> None:
     """What only the team knows."""
-    team = read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
+    file = read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
+    team = await database.read(Editor(file, ()).published)
     if site.team not in (None, team.name):
         raise Invalid("team", f"the team here is {team.name}")
     if site.language not in ("auto", *team.language.allowed):

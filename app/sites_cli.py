@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from app.books import run
 
 app = typer.Typer(
     help="The sites that show the widget: list, add, show, set, secret, remove.",
@@ -35,13 +36,13 @@ Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 @app.command("list")
 def list_(json: Json = False) -> None:
     """Name all sites."""
-    _run("show_all", as_json=json)
+    run("site_book", "show_all", as_json=json)
 
 
 @app.command()
 def show(key: Key, json: Json = False) -> None:
     """Show a site, and the line that a page needs."""
-    _run("show", key, as_json=json)
+    run("site_book", "show", key, as_json=json)
 
 
 @app.command()
@@ -55,7 +56,7 @@ def add(
     file: File = None,
 ) -> None:
     """Add a site."""
-    _run("add", key, _fields(name, origin, identity_required, team, language), file)
+    run("site_book", "add", key, _fields(name, origin, identity_required, team, language), file)
 
 
 @app.command("set")
@@ -69,7 +70,7 @@ def set_(
     file: File = None,
 ) -> None:
     """Change what is named; --origin replaces all of them."""
-    _run("change", key, _fields(name, origin, identity_required, team, language), file)
+    run("site_book", "change", key, _fields(name, origin, identity_required, team, language), file)
 
 
 @app.command()
@@ -80,13 +81,13 @@ def secret(
     ] = False,
 ) -> None:
     """Print the secret that signs customers' identities."""
-    _run("secret", key, rotate=rotate)
+    run("site_book", "secret", key, rotate=rotate)
 
 
 @app.command()
 def remove(key: Key) -> None:
     """Remove a site; operators keep its conversations."""
-    _run("remove", key)
+    run("site_book", "remove", key)
 
 
 def _fields(
@@ -100,18 +101,3 @@ def _fields(
         "language": language,
     }
     return {field: value for field, value in given.items() if value is not None}
-
-
-def _run(command: str, *arguments: Any, **options: Any) -> None:
-    import asyncio
-
-    from agent_core.errors import CallerError, Invalid
-    from agent_core.settings import read_settings
-    from app import site_book
-
-    try:
-        print(asyncio.run(getattr(site_book, command)(read_settings(), *arguments, **options)))
-    except CallerError as error:
-        field = f"{error.field}: " if isinstance(error, Invalid) else ""
-        print(f"parley: {field}{error.aloud}", file=sys.stderr)
-        raise typer.Exit(2) from None

@@ -27,6 +27,12 @@ def revision(connection: Connection) -> str | None:
     return connection.execute(sa.select(STAMP)).scalar()
 
 
+def refuse_other(connection: Connection) -> None:
+    """Raises SetupError when the tables are not those of today."""
+    if revision(connection) != HEAD:
+        raise SetupError("PARLEY_DATABASE_URL", "the server that has this database is of another version: restart it")
+
+
 def migrate(connection: Connection) -> None:
     """In the caller's transaction: all of it, or nothing. Raises SetupError for a database of a newer Parley."""
     known = revision(connection)

@@ -46,7 +46,7 @@ async def _here_or_there(stack: AsyncExitStack, settings: Settings) -> Entry:
         if not address:
             raise
         return await _at(stack, settings, str(address), own=True)
-    return Entry(door, DEVELOPER, "in this process", team_of(settings))
+    return Entry(door, DEVELOPER, "in this process", await published(settings))
 
 
 async def _at(stack: AsyncExitStack, settings: Settings, server: str, *, own: bool = False) -> Entry:
@@ -60,12 +60,24 @@ async def _at(stack: AsyncExitStack, settings: Settings, server: str, *, own: bo
         await door.list(who, 1)
     except NotFound:
         raise SetupError("PARLEY_SERVICE_TOKEN", f"{server} does not know this token; ask its owner for it") from None
-    return Entry(door, who, f"at {server}", team_of(settings) if own else None)
+    return Entry(door, who, f"at {server}", await published(settings) if own else None)
 
 
 def team_of(settings: Settings) -> Team:
     """Raises SetupError."""
     return read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
+
+
+async def published(settings: Settings) -> Team:
+    """As it answers now. Raises SetupError."""
+    from agent_core.database import look_into
+    from agent_core.team_editor import Editor
+
+    database = await look_into(settings.database_url)
+    try:
+        return await database.read(Editor(team_of(settings), ()).published)
+    finally:
+        await database.aclose()
 
 
 def _token(settings: Settings, *, own: bool) -> tuple[str, Principal]:
