@@ -34,6 +34,7 @@ export class CallElement extends LitElement {
       .row {
         flex-wrap: nowrap;
         align-items: center;
+        gap: 0.35rem;
       }
       .meter {
         display: flex;
@@ -45,10 +46,9 @@ export class CallElement extends LitElement {
         color: var(--strong-line);
       }
       .meter i {
-        width: 4px;
+        border-inline-start: 4px solid; /* a ground would be lost where colours are forced */
         height: calc(4px + 24px * var(--level, 0));
         border-radius: 2px;
-        background: currentColor;
       }
       .meter.agent {
         color: var(--link);
@@ -74,6 +74,8 @@ export class CallElement extends LitElement {
         color: var(--warn);
       }
       .end {
+        flex: none;
+        padding-inline: 0.6rem;
         border-color: var(--bad);
         color: var(--bad);
         font-weight: 600;
@@ -99,6 +101,12 @@ export class CallElement extends LitElement {
         align-items: center;
         gap: 0.5rem;
         margin-top: 0.4rem;
+      }
+      section > button {
+        margin-top: 0.4rem;
+      }
+      .outcome .word {
+        font-weight: 400;
       }
       select {
         flex: 1;
@@ -202,7 +210,7 @@ export class CallElement extends LitElement {
         <button class="icon mute" type="button" aria-label=${name} title=${name} aria-pressed=${call.muted} ?disabled=${now === "connecting"} @click=${() => void voice.mute(!call.muted)}>
           ${call.muted ? icons.muted() : icons.microphone()}
         </button>
-        <button class="quiet icon small" type="button" aria-label=${texts.devices} title=${texts.devices} aria-expanded=${this.choosing} @click=${this.choose}>${icons.chevron()}</button>
+        <button class="quiet icon small" type="button" ?hidden=${now === "connecting"} aria-label=${texts.devices} title=${texts.devices} aria-expanded=${this.choosing} @click=${this.choose}>${icons.chevron()}</button>
         <button class="end" type="button" aria-label=${texts.endCall} title=${texts.endCall} @click=${() => voice.end()}>${texts.end}</button>
       </div>
       ${this.choosing ? this.picker() : nothing}
@@ -216,7 +224,7 @@ export class CallElement extends LitElement {
     if (!call.captions.length) return nothing;
     return html`<div class="captions">
       ${call.captions.map(
-        ({ who, text }) => html`<p dir="auto"><b>${who === "user" ? texts.you : texts.assistant}:</b> <span class=${who}>${harmless(text)}</span></p>`,
+        ({ who, text }) => html`<p><b>${who === "user" ? texts.you : texts.assistant}:</b> <bdi class=${who}>${harmless(text)}</bdi></p>`,
       )}
     </div>`;
   }
@@ -239,7 +247,7 @@ export class CallElement extends LitElement {
 
   private outcome() {
     const { texts, call } = this;
-    return html`<section class="row">
+    return html`<section class="row outcome">
       <p class="word">${call.note ? texts[call.note] : nothing}</p>
       <button class="quiet icon small" type="button" aria-label=${texts.dismiss} title=${texts.dismiss} @click=${() => this.voice.read()}>${icons.cross()}</button>
     </section>`;
