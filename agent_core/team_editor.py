@@ -39,7 +39,7 @@ class Editor:
     def draft(self, connection: Connection) -> Draft:
         kept = team_rows.draft(connection, self.file.name)
         if kept is None:
-            raise NotFound("draft", aloud="There is no draft.")
+            raise NotFound(aloud="There is no draft.")
         return kept
 
     def write(self, connection: Connection, body: Any, *, base: int, author: str, note: str) -> Draft:
@@ -53,7 +53,7 @@ class Editor:
         """The draft, if it is still the one whose digest begins so. Raises NotFound, Invalid, Conflict."""
         kept = self.draft(connection)
         if not kept.digest.startswith(digest):
-            raise Conflict(digest, aloud=f"The draft is {kept.digest[:SHORT]} now, by {kept.author}. Look at it again.")
+            raise Conflict(aloud=f"The draft is {kept.digest[:SHORT]} now, by {kept.author}. Look at it again.")
         return team_rows.publish(connection, self._fit(connection, kept.body), kept, author=author, note=note)
 
     def roll_back(self, connection: Connection, to: int, *, base: int, author: str) -> Version:

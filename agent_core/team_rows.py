@@ -78,7 +78,7 @@ def find(connection: Connection, team: str, number: int) -> Version:
     query = sa.select(team_versions).where(_of, team_versions.c.number == sa.bindparam("n"))
     row = connection.execute(query, {"team": team, "n": number}).one_or_none()
     if row is None:
-        raise NotFound(f"{team} {number}", aloud=f"There is no version {number} of {team}.")
+        raise NotFound(aloud=f"There is no version {number} of {team}.")
     return _version(row)
 
 
@@ -172,13 +172,13 @@ def roll_back(connection: Connection, team: Team, to: int, *, base: int, author:
 def _refuse_stale(connection: Connection, team: str, base: int) -> None:
     answering = newest(connection, team)
     if answering is None:
-        raise Conflict(team, aloud=f"{team} has no version yet: the first start publishes the team file.")
+        raise Conflict(aloud=f"{team} has no version yet: the first start publishes the team file.")
     if answering.number == base:
         return
     if base > answering.number:
-        raise Conflict(f"base {base}", aloud=f"There is no version {base} of {team} yet.")
+        raise Conflict(aloud=f"There is no version {base} of {team} yet.")
     by = f"Version {answering.number} was published meanwhile, by {answering.author}"
-    raise Conflict(f"base {base}", aloud=f"{by}. Look at what it changed, and begin from there.")
+    raise Conflict(aloud=f"{by}. Look at what it changed, and begin from there.")
 
 
 def _add(

@@ -105,9 +105,9 @@ def approve(connection: Connection, pin: str, *, by: str) -> list[str]:
     """What waits under this pin, or the beginning of one, may be called: which tools. Raises NotFound, Conflict."""
     waiting = [p for p in every(connection) if p.changed_pin and p.changed_pin.startswith(pin)]
     if not waiting:
-        raise NotFound(pin, aloud=f"Nothing waits under {pin}: parley pins list")
+        raise NotFound(aloud=f"Nothing waits under {pin}: parley pins list")
     if len({p.changed_pin for p in waiting}) > 1:
-        raise Conflict(pin, aloud=f"{pin} is the beginning of more than one: write more of it.")
+        raise Conflict(aloud=f"{pin} is the beginning of more than one: write more of it.")
     for found in waiting:
         _update(connection, found.tool, _approval(str(found.changed_pin), json.dumps(found.changed), by))
     return [found.tool for found in waiting]

@@ -92,7 +92,7 @@ async def discard(settings: Settings) -> str:
     file = _editor(settings).file
     async with opened(settings) as database:
         if not await database.write(lambda c: team_rows.drop_draft(c, file.name)):
-            raise NotFound("draft", aloud="There is no draft.")
+            raise NotFound(aloud="There is no draft.")
     return "The draft is thrown away."
 
 
