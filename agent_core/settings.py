@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     voice_tts_model: str = "gpt-4o-mini-tts"
     voice_realtime_model: str = "gpt-realtime"
     voice_calls: int = Field(8, ge=1)  # at once, of one worker
+    voice_call_minutes: float = Field(30, gt=0)  # then it goes on in writing
 
     # limits
     max_active_turns: int = Field(400, ge=1)

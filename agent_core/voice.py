@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection, Row
 
-from agent_core import approvals, graph, hearing, ids, journal, log, turn_rows, voice_rows
+from agent_core import approvals, graph, hearing, ids, journal, log, turn_rows, voice_lines, voice_rows
 from agent_core.door import Brief, Called, Invitation, Principal, Receipt, Spoken, VoiceTool
 from agent_core.errors import Conflict, Fenced, Invalid, NotFound
 from agent_core.events import AgentChanged, Cursor, Event, MessageFinished, TurnFinished
@@ -160,9 +160,14 @@ class InProcessVoice:
     async def sweep(self) -> None:
         """End the sessions whose worker is gone, or that nobody came for."""
         for row in await self._db.read(voice_rows.lapsed):
-            live = row.status == "live"
-            reason, aloud = ("worker_lost", voice_rows.LOST) if live else ("nobody_came", None)
-            await self._door._write(row.conversation, partial(self._end, row=row, reason=reason, aloud=aloud))
+            await self._door._write(row.conversation, partial(self._lapse, row=row))
+
+    def _lapse(self, connection: Connection, row: Row[Any]) -> Outcome:
+        if row.status != "live":
+            return self._end(connection, row, "nobody_came", None)
+        place = turn_rows.load(connection, approvals.CORE, row.conversation)
+        language = place.language or self._shop.team.language.default
+        return self._end(connection, row, "worker_lost", voice_lines.line("lost", language))
 
     async def brief(self, who: Principal, session: str) -> Brief:
         _only_service(who)

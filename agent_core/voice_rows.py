@@ -26,8 +26,6 @@ LEASE_MS = 6_000
 #: A turn that a voice session answers may take this long from one sign of life to the next.
 TURN_MS = 8_000
 
-LOST = "I can't hear you any more: the voice connection broke. We can go on in writing, nothing is lost."
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:

@@ -7,43 +7,82 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 logger = logging.getLogger("parley.voice")
 
-COMMAND = (sys.executable, "-m", "voice.worker")
-#: Before it is begun anew; twice as long each time it has died at once, up to a minute.
-AGAIN_SECONDS, AGAIN_AT_MOST = 1.0, 60.0
+#: It ends by itself when its standard input is closed: when we are gone, however that came.
+COMMAND = (sys.executable, "-m", "voice.worker", "--beside")
 #: Calls under way are told, and rooms left.
 END_SECONDS = 12.0
 #: How a worker ends that is not set up: to begin it anew would change nothing.
 SETUP = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds. `first`: before it is begun anew, twice as long each time it has died at once, up to `longest`. One that
+    has run for `healthy` has not died at once. After `tries` of those in a row it is given up."""
+
+    first: float = 1.0
+    longest: float = 60.0
+    healthy: float = 60.0
+    tries: int = 8
+
+
 class VoiceProcess:
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, *, command: Sequence[str] = COMMAND, patience: Patience = Patience()) -> None:
         self._environment = {**os.environ, "PARLEY_VOICE_SERVER_URL": server}
+        self._command, self._patience = command, patience
         self._ending = threading.Event()
+        self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="voice worker", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
+    def wait(self, seconds: float) -> bool:
+        """Whether nobody keeps it any more: it was ended, or given up."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
     def _keep(self) -> None:
-        wait = AGAIN_SECONDS
-        while not self._ending.is_set():
-            self._process = subprocess.Popen(COMMAND, env=self._environment)
-            code = self._process.wait()
-            if self._ending.is_set() or code == SETUP:
+        died = 0
+        while True:
+            began = time.monotonic()
+            code = self._run()
+            if self._ending.is_set():
                 return
-            logger.warning("the voice worker ended with %s; begun anew in %g s", code, wait)
-            self._ending.wait(wait)
-            wait = min(2 * wait, AGAIN_AT_MOST)
+            if code == SETUP:
+                logger.error(
+                    "the voice worker is not set up, as it says above; there are no calls until the next start"
+                )
+                return
+            died = 1 if time.monotonic() - began >= self._patience.healthy else died + 1
+            if died >= self._patience.tries:
+                logger.error("the voice worker died %d times at once, and is given up until the next start", died)
+                return
+            self._pause(code, died)
+
+    def _run(self) -> int:
+        with self._lock:
+            if self._ending.is_set():
+                return 0
+            self._process = subprocess.Popen(self._command, env=self._environment, stdin=subprocess.PIPE)
+        return self._process.wait()
+
+    def _pause(self, code: int, died: int) -> None:
+        wait = min(self._patience.first * 2 ** (died - 1), self._patience.longest)
+        logger.warning("the voice worker ended with %s; begun anew in %g s", code, wait)
+        self._ending.wait(wait)
 
     def stop(self) -> None:
-        self._ending.set()
+        with self._lock:
+            self._ending.set()
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             try:

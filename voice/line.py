@@ -8,7 +8,6 @@ so that it is spoken, too.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from agent_core.door import Conversations, Principal, Receipt
@@ -43,7 +42,7 @@ class Telling:
         self.turn = turn
         self.over = False
         self.text = ""
-        self._pieces: deque[str] = deque()
+        self._pieces: list[str] = []
         self._lengths: dict[str, int] = {}
         self._bell = asyncio.Event()
 
@@ -66,9 +65,12 @@ class Telling:
         self._bell.set()
 
     async def words(self) -> AsyncIterator[str]:
+        """From the first to the last, for each who asks."""
+        n = 0
         while True:
-            while self._pieces:
-                yield self._pieces.popleft()
+            while n < len(self._pieces):
+                n += 1
+                yield self._pieces[n - 1]
             if self.over:
                 return
             self._bell.clear()
@@ -82,6 +84,7 @@ class Line:
         self.door, self.conversation, self._prefix = door, conversation, prefix
         self.on_turn: Callable[[Telling], None] = lambda _telling: None
         self.on_event: Callable[[Event], None] = lambda _event: None
+        self.hung_up = False  # nobody listens any more: what was not heard of an answer is read
         self._own: set[str] = set()
         self._answered: set[str] = set()  # turns that the session's realtime model answers itself
         self._tellings: dict[str, Telling] = {}

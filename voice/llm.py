@@ -23,7 +23,10 @@ logger = logging.getLogger("parley.voice")
 
 
 class Utterance:
-    """A piece of speech and the turn it tells. When the customer breaks in, the log learns what was heard of it."""
+    """A piece of speech and the turn it tells. When the customer breaks in, the log learns what was heard of it.
+
+    When the call ends it does not: the turn goes on, and its answer stands there in writing, whole.
+    """
 
     def __init__(self, line: Line, receipt: asyncio.Future[Receipt] | None = None, turn: str | None = None) -> None:
         self._line, self._receipt, self._turn = line, receipt, turn
@@ -33,7 +36,7 @@ class Utterance:
         handle.add_done_callback(self._done)
 
     def _done(self, handle: SpeechHandle) -> None:
-        if handle.interrupted:
+        if handle.interrupted and not self._line.hung_up:
             self.reported = asyncio.create_task(self._report(heard(handle)))
 
     async def _report(self, text: str) -> None:

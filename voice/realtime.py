@@ -20,6 +20,7 @@ from agent_core.door import Brief, Spoken, VoiceTool
 from agent_core.errors import ParleyError
 from voice.claims import unfounded
 from voice.scribe import Scribe
+from voice.silence import Silence
 
 if TYPE_CHECKING:
     from voice.session import VoiceSession
@@ -41,12 +42,15 @@ class Wire:
     def __init__(self) -> None:
         self._arguments: OrderedDict[str, str] = OrderedDict()
         self._preambles: OrderedDict[str, bool] = OrderedDict()
-        self._calls_follow = False
+        self._asked_for: OrderedDict[str, bool] = OrderedDict()  # by us; the others answer the customer's voice
+        self._by_us = self._calls_follow = False
         self.used = Spoken()
 
     def take(self, event: Mapping[str, Any]) -> None:
         if event["type"] == "response.created":
-            self._calls_follow = False
+            self._calls_follow, self._by_us = False, bool(event["response"].get("metadata"))
+        if event["type"] == "response.output_item.added":
+            _keep(self._asked_for, str(event["item"].get("id")), self._by_us)
         if event["type"] == "response.output_item.done" and event["item"].get("type") == "function_call":
             self._calls_follow = True
             _keep(self._arguments, str(event["item"].get("call_id")), str(event["item"].get("arguments") or ""))
@@ -77,9 +81,20 @@ class Wire:
         """Whether the same response goes on with a call: then the turn is not over."""
         return self._preambles.get(message, self._calls_follow)
 
+    def answers_a_voice(self, message: str) -> bool:
+        """Whether it is the answer to what the customer said, and was not asked for by us."""
+        return not self._asked_for.get(message, False)
+
     def take_used(self, model: str) -> Spoken:
         used, self.used = self.used, Spoken()
         return Spoken(model, used.input_tokens, used.cached_tokens, used.output_tokens)
+
+
+def is_empty(event: Mapping[str, Any]) -> bool:
+    """A response that has ended with nothing, and was not cancelled."""
+    if event["type"] != "response.done" or event["response"].get("status") == "cancelled":
+        return False
+    return not event["response"].get("output")
 
 
 def _keep(known: OrderedDict[str, Any], key: str, value: Any) -> None:
@@ -105,24 +120,49 @@ class RealtimeAgent(Agent):
         self._owner = owner
         self._scribe: Scribe = owner.scribe
         self._wire = Wire()
+        self._silence = Silence(owner.unanswered, seconds=speech.silence)
+        self._awaited = self._ahead = False  # an answer to known words; an answer whose words are not known yet
         self._done: list[str] = []  # the tools that have answered well since the customer spoke
 
     async def on_enter(self) -> None:
-        self.realtime_llm_session.on("openai_server_event_received", self._wire.take)
+        self.realtime_llm_session.on("openai_server_event_received", self._take)
         self._owner.entered.set()
+
+    async def on_exit(self) -> None:
+        self._silence.ends()
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        self._wire.take(event)
+        self._silence.sign_of_life()
+        if is_empty(event):
+            self._silence.lasts()
 
     # ---- what is said
 
     def heard(self, message: llm.ChatMessage) -> None:
         self._done.clear()
         self._scribe.heard(message.text_content or "", message.id)
+        if self._ahead:  # transcripts come late
+            self._ahead = False
+        else:
+            self._awaited = True
+            self.answer_is_due()
+
+    def answer_is_due(self) -> None:
+        self._silence.answer_is_due()
 
     def told(self, message: llm.ChatMessage) -> None:
+        interrupted, answers = bool(message.interrupted), self._wire.answers_a_voice(message.id)
         preamble = self._wire.is_preamble(message.id)
+        self._silence.ends()
+        if answers and not preamble:
+            self._ahead, self._awaited = not self._awaited, False
         used = Spoken() if preamble else self._wire.take_used(self._owner.speech.realtime.model)
         text = message.text_content or ""
-        self._scribe.told(text, interrupted=bool(message.interrupted), last=not preamble, used=used)
-        if not preamble and not message.interrupted and unfounded(text, self._done):
+        # Where the line is lost in the middle of an answer, the core goes on from there.
+        last = not self._owner.falling if interrupted else not preamble
+        self._scribe.told(text, interrupted=interrupted, last=last, used=used, answers=answers)
+        if not preamble and not interrupted and unfounded(text, self._done):
             logger.warning("the model claimed what no tool had done")
             self.session.generate_reply(
                 instructions="You just said that something was done, but no tool has done it. Correct yourself now, "
@@ -140,6 +180,7 @@ class RealtimeAgent(Agent):
 
     async def _call(self, tool: str, repaired: dict[str, object], call: str) -> Any:
         raw = self._wire.arguments(call, repaired)
+        self._silence.ends()
         calling = asyncio.ensure_future(self._scribe.call(call, tool, raw))
         try:
             called = await asyncio.shield(calling)  # the customer may break in; what has begun has an outcome
@@ -147,6 +188,8 @@ class RealtimeAgent(Agent):
             raise ToolError(error.aloud) from None
         if called.status == "ok":
             self._done.append(tool)
+        if called.status != "waiting":
+            self.answer_is_due()
         if called.status == "ok" and tool.startswith("transfer_to_"):
             return await self._owner.handed_over(), called.output
         return called.output

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from agent_core import ids
 from agent_core.door import Called, Spoken
 from agent_core.errors import ParleyError
 from voice.door import VoiceDoor
@@ -17,7 +18,7 @@ from voice.line import SERVICE, SPOKEN_PREFIX
 
 logger = logging.getLogger("parley.voice")
 
-#: A call may come before the transcript of what it answers; longer than this, the transcript does not come at all.
+#: A call or an answer may come before the transcript of what it answers; after this long, the transcript does not come.
 TRANSCRIPT_SECONDS = 4.0
 UNHEARD = "[not understood]"
 
@@ -28,6 +29,7 @@ class Scribe:
         self._lock = asyncio.Lock()
         self._turn: str | None = None
         self._open = asyncio.Event()
+        self._early: list[tuple[str, bool, bool, Spoken]] = []  # answers to words that are not known yet
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
@@ -60,22 +62,32 @@ class Scribe:
         if receipt.turn is not None:
             self._turn = receipt.turn
             self._open.set()
+            while self._early and self._turn is not None:
+                await self._tell(*self._early.pop(0))
 
-    def told(self, text: str, *, interrupted: bool, last: bool, used: Spoken) -> None:
-        """What the model said, as far as it was heard; the last of it ends the turn."""
-        self._soon(self._tell(text, interrupted, last, used))
+    def told(self, text: str, *, interrupted: bool, last: bool, used: Spoken, answers: bool = True) -> None:
+        """What the model said, as far as it was heard; the last of it ends the turn. `answers`: the customer's voice."""
+        self._soon(self._tell_or_wait(text, interrupted, last, used, answers))
+
+    async def _tell_or_wait(self, text: str, interrupted: bool, last: bool, used: Spoken, answers: bool) -> None:
+        if self._turn is not None:
+            await self._tell(text, interrupted, last, used)
+        elif answers:
+            self._early.append((text, interrupted, last, used))
+            asyncio.get_running_loop().call_later(TRANSCRIPT_SECONDS, self._give_up_waiting)
+        else:
+            logger.info("the model spoke outside of a turn")
+
+    def _give_up_waiting(self) -> None:
+        if self._early:
+            self.heard(UNHEARD, ids.new("unheard"))
 
     async def _tell(self, text: str, interrupted: bool, last: bool, used: Spoken) -> None:
-        turn = self._turn
-        if turn is None:
-            logger.info("the model spoke outside of a turn")
-            return
-        status = "interrupted" if interrupted else "complete"
-        ends = last or interrupted
-        if ends:
+        turn, status = str(self._turn), "interrupted" if interrupted else "complete"
+        if last:
             self._turn = None
             self._open.clear()
-        await self._door.tell(SERVICE, self._session, turn, text, status=status, last=ends, used=used)
+        await self._door.tell(SERVICE, self._session, turn, text, status=status, last=last, used=used)
 
     # ---- calls
 

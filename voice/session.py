@@ -22,6 +22,7 @@ from livekit.agents.voice import (
     UserStateChangedEvent,
 )
 
+from agent_core import voice_lines
 from agent_core.door import Brief
 from agent_core.errors import ParleyError
 from agent_core.events import (
@@ -44,21 +45,23 @@ from voice.options import STARTING, TurnTaking, session_options
 from voice.realtime import RealtimeAgent
 from voice.rpc import Screen
 from voice.scribe import Scribe
+from voice.silence import SILENCE_SECONDS
 from voice.supervised import SupervisedAgent
 
 logger = logging.getLogger("parley.voice")
 
 
-#: What the customer hears, and reads, when a mode is given up.
-LINES = {
-    "pipeline": "One moment: my line was interrupted. I am still here, please go on.",
-    "text": "I can't hear or speak properly just now. Let's go on in writing; nothing is lost.",
-}
 LANGUAGES = {"en": "English", "de": "German", "es": "Spanish", "fr": "French", "ar": "Arabic"}
 #: The lease is three times as long.
 BEAT_SECONDS = 2.0
 #: Of the conversation so far, as a realtime model is given it: many written answers make it answer in writing.
 SEEDED = 12
+#: What LiveKit or the provider refuse without harm; an answer that does not come because of it is noticed, too.
+HARMLESS = ("response_cancel_not_active", "conversation_already_has_active_response")
+#: Before a call has reached its length the customer is told; then it ends with a sentence that may take so long.
+WARNED_SECONDS, FAREWELL_SECONDS = 60.0, 12.0
+#: What was being said when a line broke is cut; LiveKit needs no longer for it.
+HUSH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Speech:
     vad: Any = None
     realtime: Any = None
     realtime_hears: bool = True  # the provider tells when the customer has finished
+    silence: float = SILENCE_SECONDS
     turns: TurnTaking = field(default_factory=TurnTaking)
 
     def can(self, mode: str) -> bool:
@@ -86,17 +90,19 @@ class VoiceSession:
         self.line = Line(door, brief.conversation, prefix=prefix)
         self.scribe = Scribe(door, brief.session)
         self.line.on_turn, self.line.on_event = self._tell, self._happened
+        self.language = brief.language
         self.asking = Asking(brief.identity, brief.language)
         self.live: AgentSession[None] = AgentSession(**session_options(speech.turns))
         self.live.on("speech_created", self._speech_created)
         self.live.on("conversation_item_added", self._item_added)
         self.live.on("user_state_changed", self._user_state)
         self.live.on("error", self._failed)
-        self.live.on("close", lambda _event: self.over.set())
+        self.live.on("close", lambda _event: self._over())
         self.core = CoreLLM(self.line)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._following: asyncio.Task[None] | None = None
         self._falling: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._asked: set[str] = set()  # calls that wait for the customer
         self._began: float | None = None  # when the customer began to speak last
         self.screen: Screen | None = None
@@ -110,7 +116,10 @@ class VoiceSession:
         snapshot = await self.door.snapshot(SERVICE, self.conversation)
         self._following = asyncio.create_task(self.line.follow(Cursor.parse(snapshot["version"])))
         if not self.speech.can(self.mode):
-            await self._change(self._next_mode(), "not_configured", None)
+            if not self.speech.can("pipeline"):
+                await self._end("not_configured", "speech")
+                return
+            await self._change("pipeline", "not_configured", None)
         await self.live.start(self._agent(snapshot), **STARTING, **room)
         for item in snapshot["items"]:
             if item["kind"] == "interrupt" and item["status"] == "open":
@@ -136,12 +145,13 @@ class VoiceSession:
         while not self.over.is_set():
             try:
                 if not await self.door.beat(SERVICE, self.brief.session):
-                    self.over.set()
+                    self._over()
             except ParleyError as error:
                 logger.warning("no sign of life could be given: %s", type(error).__name__)
             await asyncio.sleep(BEAT_SECONDS)
 
     async def aclose(self) -> None:
+        self._over()
         await self.live.aclose()
         if self._following is not None:
             self._following.cancel()
@@ -152,6 +162,40 @@ class VoiceSession:
         await self.scribe.settled()
         while self._tasks:
             await asyncio.wait(list(self._tasks))
+
+    def end(self, reason: str, said: voice_lines.Line | None = None) -> None:
+        """Back to text, once, and the customer is told why."""
+        if self._ending is None and not self.over.is_set():
+            self.line.hung_up = True
+            self._ending = asyncio.create_task(self._end(reason, said))
+
+    async def _end(self, reason: str, said: voice_lines.Line | None) -> None:
+        try:
+            await self._change("text", reason, said)
+        finally:
+            self._over()
+
+    def _over(self) -> None:
+        """Nobody hears any more what is said here."""
+        self.line.hung_up = True
+        self.over.set()
+
+    async def run_out(self, seconds: float, *, warned: float = WARNED_SECONDS) -> None:
+        """A call has its length. The customer hears of it before, and when it ends."""
+        await asyncio.sleep(max(0.0, seconds - warned))
+        self._aloud("soon")
+        await asyncio.sleep(min(seconds, warned))
+        handle = self._aloud("limit")
+        if handle is not None:
+            await asyncio.wait([asyncio.ensure_future(handle.wait_for_playout())], timeout=FAREWELL_SECONDS)
+        self.end("limit", "limit")
+
+    def _aloud(self, said: voice_lines.Line) -> SpeechHandle | None:
+        """A line of the system's, in the customer's language; a realtime model may find words of its own for it."""
+        if self.over.is_set():
+            return None
+        text = voice_lines.line(said, self.language)
+        return self.say(text) or self.live.generate_reply(instructions=f"Say this to the customer now: {text}")
 
     def _soon(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
@@ -169,7 +213,7 @@ class VoiceSession:
             case TurnWaiting():
                 self._ask()
             case SettingChanged(name="language", value=str(language)):
-                self.asking.language = language
+                self.language = self.asking.language = language
             case MessageAdded(role="operator"):
                 self.say(event.text)
             case ToolFinished() if event.call in self._asked and self.mode == "realtime":
@@ -178,7 +222,7 @@ class VoiceSession:
             case DeliverableShown() if self.screen is not None:
                 self._soon(self.screen.show(event))
             case ModeChanged(mode="text"):
-                self.over.set()
+                self._over()
 
     def say(self, text: str) -> SpeechHandle | None:
         """Exactly this; None where there is nothing to say it with."""
@@ -238,6 +282,8 @@ class VoiceSession:
 
     def _hand_in(self, finished: ToolFinished) -> None:
         """The outcome of a call that had to wait for the customer."""
+        if isinstance(self.live.current_agent, RealtimeAgent):
+            self.live.current_agent.answer_is_due()
         self.live.generate_reply(
             instructions=f"The customer has decided. The outcome, from the system: {finished.output[:2000]} "
             "Tell them in one sentence."
@@ -245,35 +291,62 @@ class VoiceSession:
 
     # ---- falling back
 
+    @property
+    def falling(self) -> bool:
+        return self._falling is not None
+
     def _failed(self, error: ErrorEvent) -> None:
         kind = getattr(error.error, "type", "")
-        recoverable = bool(getattr(error.error, "recoverable", False))
-        if self._falling is not None or self.over.is_set():
+        if kind == "realtime_model_error":
+            # Of one that it takes for the end LiveKit closes the session, and with it the way to the pipeline.
+            error.error.recoverable = True
+            code = getattr(getattr(error.error.error, "body", None), "code", None)
+            if code not in HARMLESS:
+                self.unanswered()
+        elif kind in ("stt_error", "tts_error") and not getattr(error.error, "recoverable", False):
+            self.end("speech_failed", "speech")
+
+    def unanswered(self) -> None:
+        """The realtime model does not answer, or is gone: whatever it owes, the core gives."""
+        if self.falling or self.over.is_set() or self.mode not in ("realtime", "supervised"):
             return
-        if kind == "realtime_model_error" and self.mode in ("realtime", "supervised"):
-            self._falling = asyncio.create_task(self._fall(self._next_mode(), "realtime_failed"))
-        elif kind in ("stt_error", "tts_error") and not recoverable:
-            self._falling = asyncio.create_task(self._fall("text", "speech_failed"))
+        if self.speech.can("pipeline"):
+            self._falling = asyncio.create_task(self._fall())
+        else:
+            self.end("realtime_failed", "speech")
 
-    def _next_mode(self) -> str:
-        return "pipeline" if self.mode != "pipeline" and self.speech.can("pipeline") else "text"
-
-    async def _fall(self, mode: str, reason: str) -> None:
+    async def _fall(self) -> None:
         try:
-            await self.scribe.settled()
-            await self._change(mode, reason, LINES[mode])
-            if mode == "pipeline":
-                self.entered.clear()
-                self.live.update_agent(PipelineAgent(self))
-                await self.entered.wait()
-                self.say(LINES[mode])
+            await self._hush()
+            agent = self.live.current_agent
+            await self._change("pipeline", "realtime_failed", "pipeline")
+            self.entered.clear()
+            self.live.update_agent(PipelineAgent(self))
+            await self.entered.wait()
+            self._aloud("pipeline")
+            if isinstance(agent, SupervisedAgent):
+                self._take_up(*agent.unsaid())
         finally:
             self._falling = None
 
-    async def _change(self, mode: str, reason: str, aloud: str | None) -> None:
+    async def _hush(self) -> None:
+        """What is being said is said no further, and what was said of it is in the log."""
+        speech = self.live.current_speech
+        if speech is not None:
+            speech.interrupt(force=True)
+            await asyncio.wait([asyncio.ensure_future(speech.wait_for_playout())], timeout=HUSH_SECONDS)
+        await self.scribe.settled()
+
+    def _take_up(self, telling: Telling | None, asked: list[str]) -> None:
+        if telling is not None:
+            Utterance(self.line, turn=telling.turn).spoken_by(self.live.say(telling.words(), add_to_chat_ctx=True))
+        for words in asked:
+            self.live.generate_reply(user_input=words)
+
+    async def _change(self, mode: str, reason: str, said: voice_lines.Line | None) -> None:
+        await self.scribe.settled()
         self.mode = mode
-        if mode == "text":
-            self.over.set()
+        aloud = voice_lines.line(said, self.language) if said is not None else None
         try:
             await self.door.change_mode(SERVICE, self.brief.session, mode, reason=reason, aloud=aloud)
         except ParleyError as error:  # the session's lease ends it, then

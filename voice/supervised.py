@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from livekit.agents import Agent, RunContext, ToolError, function_tool, llm
 
 from agent_core.door import Spoken
 from agent_core.errors import ParleyError
+from voice.line import Telling
+from voice.realtime import Wire, is_empty
 from voice.scribe import TRANSCRIPT_SECONDS
+from voice.silence import Silence
 
 if TYPE_CHECKING:
     from voice.session import VoiceSession
@@ -49,22 +53,47 @@ class SupervisedAgent(Agent):
             tools=[function_tool(self._ask, raw_schema=ASK)],
         )
         self._owner = owner
+        self._wire = Wire()
+        self._silence = Silence(owner.unanswered, seconds=speech.silence)
         self._said: asyncio.Queue[llm.ChatMessage] = asyncio.Queue()  # what the customer said, and nobody has taken yet
-        self._told: str | None = None  # the turn whose answer is being said
+        self._telling: Telling | None = None  # the answer that is being given, or said
 
     async def on_enter(self) -> None:
+        self.realtime_llm_session.on("openai_server_event_received", self._take)
         self._owner.entered.set()
+
+    async def on_exit(self) -> None:
+        self._silence.ends()
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        self._wire.take(event)
+        self._silence.sign_of_life()
+        if is_empty(event):
+            self._silence.lasts()
 
     def heard(self, message: llm.ChatMessage) -> None:
         self._said.put_nowait(message)
+        self._silence.answer_is_due()
+
+    def unsaid(self) -> tuple[Telling | None, list[str]]:
+        """What the customer still waits for, when the line is lost: an answer of the core's; one to these words of theirs."""
+        asked = []
+        while not self._said.empty():
+            asked.append(self._said.get_nowait().text_content or "")
+        return self._telling, asked
 
     def told(self, message: llm.ChatMessage) -> None:
         """An answer of the core's is in the log already; the model's own small talk is not."""
+        if self._wire.is_preamble(message.id):
+            return
         text = message.text_content or ""
-        if self._told is not None:
+        self._silence.ends()
+        if self._telling is not None:
+            if message.interrupted and self._owner.falling:
+                return  # it is said again
             if message.interrupted:
-                self._owner.report(self._told, text)
-            self._told = None
+                self._owner.report(self._telling.turn, text)
+            self._telling = None
         elif not self._said.empty():
             said = self._said.get_nowait()
             self._owner.scribe.heard(said.text_content or "", said.id)
@@ -73,6 +102,7 @@ class SupervisedAgent(Agent):
     async def _ask(self, raw_arguments: dict[str, object], context: RunContext[None]) -> Any:
         """The customer's own words count; what the model made of them only where there is no transcript."""
         text, key = str(raw_arguments.get("request") or ""), context.function_call.call_id
+        self._silence.ends()
         try:
             async with asyncio.timeout(TRANSCRIPT_SECONDS):
                 said = await self._said.get()
@@ -89,9 +119,9 @@ class SupervisedAgent(Agent):
         receipt = await line.say(text, key)
         if receipt.turn is None:
             return "A colleague reads this now and answers in writing. Say so."
-        self._told = receipt.turn
-        telling = line.telling(receipt.turn)
+        telling = self._telling = line.telling(receipt.turn)
         async for _words in telling.words():
             pass
         line.drop(receipt.turn)
+        self._silence.answer_is_due()
         return telling.text or "Done; there is nothing to say."

@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -20,13 +21,15 @@ os.environ.setdefault("LIVEKIT_TELEMETRY_ALLOW_PII", "false")
 from livekit.agents import AgentServer, JobContext, JobExecutorType, JobProcess
 from livekit.agents.voice.room_io import RoomOptions
 
+from agent_core import voice_lines
 from agent_core.door import Brief
 from agent_core.errors import Conflict, NotFound, ParleyError, SetupError
 from agent_core.settings import Settings, read_settings
+from voice.connection import Connection
 from voice.door import VoiceDoor, open_door
 from voice.line import SERVICE
 from voice.rpc import RoomPort, Screen
-from voice.session import LINES, VoiceSession
+from voice.session import VoiceSession
 from voice.speech import speech_for
 
 logger = logging.getLogger("parley.voice")
@@ -34,6 +37,9 @@ logger = logging.getLogger("parley.voice")
 #: As the server asks for it when it opens a room.
 AGENT = "parley"
 DRAIN_SECONDS = 20
+FAREWELL_SECONDS = 3.0
+#: Said by `parley serve --voice`: the worker ends when whoever began it is gone.
+BESIDE = "--beside"
 
 
 def check(settings: Settings) -> None:
@@ -98,50 +104,76 @@ async def entry(context: JobContext) -> None:
 
 async def attend(context: JobContext, settings: Settings, door: VoiceDoor, brief: Brief) -> None:
     """To its end, and the conversation is text again: at once, also when the worker has to go."""
-    reason, aloud = "worker_ended", LINES["text"]
+    reason, aloud = "worker_ended", voice_lines.line("lost", brief.language)
     try:
         await speak(context, settings, door, brief)
         reason, aloud = "left", ""
-    finally:
+    finally:  # what the session has ended already is not ended again
         with suppress(ParleyError):
             await door.change_mode(SERVICE, brief.session, "text", reason=reason, aloud=aloud or None)
 
 
 async def speak(context: JobContext, settings: Settings, door: VoiceDoor, brief: Brief) -> None:
     call = VoiceSession(door, brief, speech_for(settings, brief))
-    beating = asyncio.create_task(call.keep_alive())
+    beside = [asyncio.create_task(call.keep_alive())]
     try:
         await context.connect()
+        Connection(context.room, brief.identity).follow(call.end)
         call.screen = Screen(door, brief.conversation, RoomPort(context.room, brief.identity))
         # No text input: anybody in the room could write there, and it would pass for the customer's voice.
-        options = RoomOptions(participant_identity=brief.identity, text_input=False)
+        options = RoomOptions(participant_identity=brief.identity, text_input=False, close_on_disconnect=False)
         await call.start(room=context.room, room_options=options)
+        beside.append(asyncio.create_task(call.run_out(60 * settings.voice_call_minutes)))
         await call.over.wait()
     finally:
-        beating.cancel()
+        for task in beside:
+            task.cancel()
         await call.aclose()
+
+
+async def farewell(worker: AgentServer, settings: Settings) -> None:
+    """The worker goes: every call is text again before its process is told to end, which LiveKit gives 15 seconds."""
+    assert settings.service_token is not None
+    sessions = [json.loads(running.job.metadata)["session"] for running in worker.active_jobs]
+    async with open_door(settings.voice_server_url, settings.service_token.get_secret_value()) as door:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await asyncio.gather(*(_part(door, session) for session in sessions))
+
+
+async def _part(door: VoiceDoor, session: str) -> None:
+    with suppress(ParleyError):
+        aloud = voice_lines.line("lost", (await door.brief(SERVICE, session)).language)
+        await door.change_mode(SERVICE, session, "text", reason="worker_ended", aloud=aloud)
 
 
 def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = read_settings()
     try:
-        worker = server(read_settings())
+        worker = server(settings)
     except SetupError as error:
         print(f"parley: {error}", file=sys.stderr)
         return 2
     worker.on("worker_registered", lambda *_: print("The voice worker is ready.", flush=True))
     with suppress(KeyboardInterrupt):
-        asyncio.run(_run(worker))
+        asyncio.run(_run(worker, settings))
     return 0
 
 
-async def _run(worker: AgentServer) -> None:
-    import signal
-
-    loop = asyncio.get_running_loop()
-    running = asyncio.create_task(worker.run())
+async def _run(worker: AgentServer, settings: Settings) -> None:
+    """Until it is told to end, or whoever began it is gone: then its pipe to us is closed."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, running.cancel)
+        loop.add_signal_handler(number, told.set)
+    if BESIDE in sys.argv:
+        loop.add_reader(sys.stdin.fileno(), told.set)
+    running, ending = asyncio.create_task(worker.run()), asyncio.create_task(told.wait())
+    await asyncio.wait([running, ending], return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+    if told.is_set():
+        await farewell(worker, settings)
+        running.cancel()
     with suppress(asyncio.CancelledError):
         await running
     await worker.aclose()

@@ -74,9 +74,9 @@ class Program:
     process: asyncio.subprocess.Process
     log: Path
 
-    async def says(self, words: str, seconds: float = 40) -> None:
+    async def says(self, words: str, seconds: float = 40, *, times: int = 1) -> None:
         async with asyncio.timeout(seconds):
-            while words not in self.log.read_text():
+            while self.log.read_text().count(words) < times:
                 assert self.process.returncode is None, self.log.read_text()
                 await asyncio.sleep(0.05)
 
@@ -118,11 +118,16 @@ class Place:
     media: Program
     environment: dict[str, str]
     logs: Path
+    program: tuple[str, ...]  # of the media server
 
     async def new_worker(self) -> Program:
         self.worker = await start(self.logs / "worker.log", sys.executable, "-m", "voice.worker", **self.environment)
         await self.worker.says("ready")
         return self.worker
+
+    async def new_media_server(self) -> None:
+        self.media = await start(self.logs / "livekit.log", *self.program)
+        await listening(int(str(self.settings.livekit_url).rpartition(":")[2]))
 
 
 @asynccontextmanager
@@ -134,7 +139,10 @@ async def alone() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def place(core: Any, settings: Any, tmp_path: Path, *steps: Any, **how: Any) -> AsyncIterator[Place]:
+async def place(
+    core: Any, settings: Any, tmp_path: Path, *steps: Any, speech: str | None = None, **how: Any
+) -> AsyncIterator[Place]:
+    """`speech`: the address of a speech service; without one the embedded voice and ear speak."""
     program, port, health = livekit_server(), free_port(), free_port()
     settings = settings.model_copy(
         update={
@@ -148,7 +156,8 @@ async def place(core: Any, settings: Any, tmp_path: Path, *steps: Any, **how: An
     async with alone(), core(*steps, **how) as door, serving(settings, door) as served:
         file = tmp_path / "livekit.yaml"
         file.write_text(configuration(port, f"{served.address}/livekit/webhook"))
-        media = await start(tmp_path / "livekit.log", program, "--config", str(file))
+        command = (program, "--config", str(file))
+        media = await start(tmp_path / "livekit.log", *command)
         await listening(port)
         environment = {
             "PARLEY_LIVEKIT_URL": f"ws://127.0.0.1:{port}",
@@ -159,7 +168,10 @@ async def place(core: Any, settings: Any, tmp_path: Path, *steps: Any, **how: An
             "PARLEY_VOICE_SERVER_URL": served.address,
             "PARLEY_VOICE_SPEECH": "embedded",
         }
-        here = Place(door, served, settings, media, media, environment, tmp_path)
+        if speech is not None:
+            remote = {"OPENAI_API_KEY": "test", "OPENAI_BASE_URL": speech, "PARLEY_MODEL": "none"}
+            environment |= {"PARLEY_VOICE_SPEECH": "openai", **remote}
+        here = Place(door, served, settings, media, media, environment, tmp_path, command)
         try:
             await here.new_worker()
             yield here

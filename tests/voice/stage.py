@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import stt, utils
+from livekit.agents import APIConnectOptions, stt, tts, utils
 from livekit.agents.language import LanguageCode
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
-from livekit.agents.voice.io import AudioInput, TextOutput
+from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities, TextOutput
 
 from agent_core.events import Event, Logged
 from tests.conftest import ANA, Watch
@@ -128,6 +128,54 @@ class Ear(TextOutput):
             raise AssertionError(f"{text!r} was not said; heard: {self.spoken} {self._now!r}") from None
 
 
+class Throat(tts.TTS):
+    """A speech synthesis; `fails` is raised in the place of sound."""
+
+    def __init__(self) -> None:
+        super().__init__(capabilities=tts.TTSCapabilities(streaming=False), sample_rate=24_000, num_channels=1)
+        self.fails: Exception | None = None
+
+    def synthesize(
+        self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
+    ) -> tts.ChunkedStream:
+        return _Speaking(tts=self, input_text=text, conn_options=conn_options)
+
+
+class _Speaking(tts.ChunkedStream):
+    _tts: Throat
+
+    async def _run(self, output_emitter: tts.AudioEmitter) -> None:
+        if self._tts.fails is not None:
+            raise self._tts.fails
+        output_emitter.initialize(request_id="r", sample_rate=24_000, num_channels=1, mime_type="audio/pcm")
+        output_emitter.push(bytes(2 * 240 * len(self.input_text)))  # ten milliseconds a letter
+        output_emitter.flush()
+
+
+class Loudspeaker(AudioOutput):
+    """Plays at once, and notes for how long."""
+
+    def __init__(self) -> None:
+        super().__init__(label="loudspeaker", capabilities=AudioOutputCapabilities(pause=False))
+        self.seconds = self._now = 0.0
+
+    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
+        await super().capture_frame(frame)
+        self._now += frame.duration
+
+    def flush(self) -> None:
+        super().flush()
+        self._finished(interrupted=False)
+
+    def clear_buffer(self) -> None:
+        self._finished(interrupted=True)
+
+    def _finished(self, *, interrupted: bool) -> None:
+        if self._now:
+            self.seconds, played, self._now = self.seconds + self._now, self._now, 0.0
+            self.on_playback_finished(playback_position=played, interrupted=interrupted)
+
+
 @dataclass
 class Call:
     """A conversation, and the customer's voice in it."""
@@ -166,6 +214,8 @@ async def calling(
     before: Callable[[Any, str], Any] | None = None,
     mode: str = "pipeline",
     realtime: Any = None,
+    throat: Throat | None = None,
+    silence: float = 6.0,
     **how: Any,
 ) -> AsyncIterator[Call]:
     """A customer in a call. `before`: what happens in the conversation before they speak."""
@@ -176,9 +226,11 @@ async def calling(
         asked = await door.voice.ask(ANA, conversation, take_over=False)
         brief = replace(await remote.claim(SERVICE, asked.session), mode=mode)
         mouth, ear, watch = Mouth(), Ear(), Watch(door, ANA, conversation)
-        speech = Speech(stt=mouth, realtime=realtime, realtime_hears=False, turns=AT_ONCE)
+        speech = Speech(stt=mouth, tts=throat, realtime=realtime, realtime_hears=False, turns=AT_ONCE, silence=silence)
         voice = VoiceSession(remote, brief, speech)
         voice.live.input.audio, voice.live.output.transcription = Microphone(), ear
+        if throat is not None:
+            voice.live.output.audio = Loudspeaker()
         await voice.start()
         try:
             yield Call(door, remote, conversation, voice, mouth, ear, watch)
