@@ -75,6 +75,41 @@ class InProcessConversations:
     # ---- starting and saying
 
     async def start(self, who: Principal, start: Start = Start()) -> str:  # noqa: B008 (frozen)
+        self._check_start(start)
+        conversation, _ = await self._db.write(lambda c: self._open(c, who, start))
+        return conversation
+
+    async def begin(
+        self,
+        who: Principal,
+        start: Start,
+        text: str,
+        *,
+        client_message_id: str,
+        client_tools: Sequence[ClientTool] = (),
+    ) -> tuple[str, Receipt]:
+        self._check_start(start)
+        _check_customers(text, client_message_id)
+        tools = self._check_client_tools(client_tools)
+
+        def work(connection: Connection) -> tuple[str, Outcome]:
+            conversation, opened = self._open(connection, who, start)
+            outcome = self._accept(connection, who, Said(conversation, client_message_id, text, client_tools=tools))
+            return conversation, replace(outcome, logged=[*opened, *outcome.logged])
+
+        def go(begun: tuple[str, Outcome]) -> None:
+            with self._feeds.use(begun[0]):
+                self._go(*begun)
+
+        with self.turns.admitted():
+            conversation, outcome = await self._db.write(work, go)
+        return conversation, _receipt(outcome)
+
+    def _open(self, connection: Connection, who: Principal, start: Start) -> tuple[str, list[Logged]]:
+        team = self._shop.team
+        return _start(connection, who, start, team.name, start.agent or team.start, team.language.fixed)
+
+    def _check_start(self, start: Start) -> None:
         team = self._shop.team
         if start.team not in (None, team.name):
             raise Invalid("team", f"there is no team {start.team!r}")
@@ -84,9 +119,6 @@ class InProcessConversations:
             raise Invalid("thread", "1 to 200 characters")
         if start.language is not None and start.language not in team.language.allowed:
             raise Invalid("language", f"one of {', '.join(team.language.allowed)}")
-        return await self._db.write(
-            lambda c: _start(c, who, start, team.name, start.agent or team.start, team.language.fixed)
-        )
 
     async def say(
         self,
@@ -98,19 +130,16 @@ class InProcessConversations:
         mode: str = "text",
         client_tools: Sequence[ClientTool] = (),
     ) -> Receipt:
-        _check_message(text, client_message_id)
-        if OURS.match(client_message_id):
-            raise Invalid("client_message_id", "this id is the server's own kind")
+        _check_customers(text, client_message_id)
         tools = self._check_client_tools(client_tools)
         said = Said(conversation, client_message_id, text, mode, client_tools=tools)
-
-        def work(connection: Connection) -> Outcome:
-            outcome = turn_rows.accept(connection, who, said, self._shop.owner)
-            return outcome if outcome.replayed else self._keep_language(connection, outcome, said)
-
         with self.turns.admitted():
-            outcome = await self._write(conversation, work)
+            outcome = await self._write(conversation, lambda c: self._accept(c, who, said))
         return _receipt(outcome)
+
+    def _accept(self, connection: Connection, who: Principal, said: Said) -> Outcome:
+        outcome = turn_rows.accept(connection, who, said, self._shop.owner)
+        return outcome if outcome.replayed else self._keep_language(connection, outcome, said)
 
     def _keep_language(self, connection: Connection, outcome: Outcome, said: Said) -> Outcome:
         if self._shop.team.language.fixed:
@@ -382,13 +411,16 @@ class InProcessConversations:
         )
 
 
-def _start(connection: Connection, who: Principal, start: Start, team: str, agent: str, fixed: str | None) -> str:
+def _start(
+    connection: Connection, who: Principal, start: Start, team: str, agent: str, fixed: str | None
+) -> tuple[str, list[Logged]]:
+    """The conversation, and what is new in its log."""
     if start.thread is not None:
         query = sa.select(conversations.c.id).where(
             conversations.c.owner == who.subject, conversations.c.thread == start.thread
         )
         if (known := connection.execute(query).scalar()) is not None:
-            return str(known)
+            return str(known), []
     id_, now = ids.new("conv"), log.now_ms()
     connection.execute(
         sa.insert(conversations),
@@ -408,8 +440,7 @@ def _start(connection: Connection, who: Principal, start: Start, team: str, agen
     events: list[Event] = [ConversationStarted(who.site, team, agent, start.mode, start.language or fixed)]
     if who.role == "customer":
         events.append(CustomerIdentified(who.name))
-    log.append(connection, id_, events)
-    return id_
+    return id_, log.append(connection, id_, events)
 
 
 def _may_change_hands(item: Watched) -> bool:
@@ -425,6 +456,12 @@ def _check_message(text: str, key: str) -> None:
         raise Invalid("text", "must be valid Unicode")
     if not key or len(key) > 180:
         raise Invalid("client_message_id", "1 to 180 characters")
+
+
+def _check_customers(text: str, key: str) -> None:
+    _check_message(text, key)
+    if OURS.match(key):
+        raise Invalid("client_message_id", "this id is the server's own kind")
 
 
 def _said(draft: Draft | None) -> tuple[str, str, str, str] | None:

@@ -333,6 +333,17 @@ class Premises(Conversations, Protocol):
 
     def reception(self) -> Reception: ...
 
+    async def begin(
+        self,
+        who: Principal,
+        start: Start,
+        text: str,
+        *,
+        client_message_id: str,
+        client_tools: Sequence[ClientTool] = (),
+    ) -> tuple[str, Receipt]:
+        """`start` and `say` in one commit: a new conversation's first words need not wait for two. Raises as both do."""
+
     async def site(self, key: str) -> Site | None:
         """The site of this key; cheap enough for every request, and true within two seconds."""
 

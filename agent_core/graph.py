@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,8 @@ from agent_core.team import Guardrail, Team
 if TYPE_CHECKING:
     from agent_core.turn import Turn
 
+#: What every agent is copied from: the checks of `Agent(...)`, which a team's data has passed, cost a third of a millisecond.
+BLANK: Agent[Any] = Agent(name="blank")
 NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 LANGUAGES = {
     "en": "English",
@@ -57,16 +60,16 @@ class _Graph:
         return self._built[name]
 
     def _build(self, data: AgentData) -> Agent[Turn]:
-        return Agent(
-            name=data.name,
-            handoff_description=data.description,
-            instructions=instructions(self._team, self._gateway, data, self._turn.language),
-            model=self._models.model(self._turn.model or data.model, self._turn.write),
-            model_settings=ModelSettings(temperature=data.temperature),
-            tools=[*self._tools(data), *self._client_tools()],
-            handoffs=[self._handoff(self._team.agent(target)) for target in data.handoffs],
-            input_guardrails=[_guardrail(g) for g in data.guardrails],
-        )
+        agent = copy.copy(BLANK)
+        agent.name = data.name
+        agent.handoff_description = data.description
+        agent.instructions = instructions(self._team, self._gateway, data, self._turn.language)
+        agent.model = self._models.model(self._turn.model or data.model, self._turn.write)
+        agent.model_settings = ModelSettings(temperature=data.temperature)
+        agent.tools = [*self._tools(data), *self._client_tools()]
+        agent.handoffs = [self._handoff(self._team.agent(target)) for target in data.handoffs]
+        agent.input_guardrails = [_guardrail(g) for g in data.guardrails]
+        return agent
 
     def _handoff(self, data: AgentData) -> Handoff[Turn, Agent[Turn]]:
         async def hand_over(_context: RunContextWrapper[Turn], _arguments: str) -> Agent[Turn]:

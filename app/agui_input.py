@@ -80,6 +80,11 @@ class News:
     tools: list[ClientTool]
     stranger: tuple[int, str] | None  # place and id of a last message that claims to be no customer's
 
+    @property
+    def only_words(self) -> bool:
+        """One message, as a conversation begins."""
+        return len(self.words) == 1 and not self.answers and not self.verdicts
+
 
 def read(run: RunAgentInput) -> News:
     """Raises Invalid with the field named."""

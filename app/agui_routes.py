@@ -115,28 +115,35 @@ async def copilotkit_stop(
 
 
 async def _run(house: House, who: Principal, address: str | None, body: Run, agent: str | None) -> Response:
-    place = await _place(house, who, body.thread_id, agent)
-    try:
-        return await agui_runs.run(house, place, address, body)
-    except NotFound:
-        # A thread this process remembers may have been erased meanwhile: the name is free for a new one.
-        if body.thread_id == place.id:
-            raise
-        house.threads.forget(who, body.thread_id)
-        return await agui_runs.run(house, await _place(house, who, body.thread_id, agent), address, body)
+    start = await _start(house, body.thread_id, agent)
+    if known := _known(house, who, body.thread_id):
+        try:
+            return await agui_runs.run(house, Place(who, known), address, body)
+        except NotFound:
+            # A thread this process remembers may have been erased meanwhile: the name is free for a new one.
+            if body.thread_id == known:
+                raise
+            house.threads.forget(who, body.thread_id)
+    return await agui_runs.begin(house, who, start, address, body)
 
 
 async def _place(house: House, who: Principal, thread: str, agent: str | None) -> Place:
     """One that calls itself conv_... must be there already; another is made when it is new."""
-    start = agent if agent != DEFAULT else None
-    if start is not None and start not in (await house.door.desk(ANYBODY)).agents:
-        raise NotFound(start)
-    if thread.startswith("conv_"):
-        return Place(who, conversation_id(thread))
+    start = await _start(house, thread, agent)
+    return Place(who, _known(house, who, thread) or await begin(house, who, start))
+
+
+async def _start(house: House, thread: str, agent: str | None) -> Start:
+    named = agent if agent != DEFAULT else None
+    if named is not None and named not in (await house.door.desk(ANYBODY)).agents:
+        raise NotFound(named)
     if not 0 < len(thread) <= THREAD_LENGTH or not thread.isprintable():
         raise Invalid("threadId", f"1 to {THREAD_LENGTH} printable characters")
-    known = house.threads.known(who, thread)
-    return Place(who, known or await begin(house, who, Start(thread=thread, agent=start)))
+    return Start(thread=thread, agent=named)
+
+
+def _known(house: House, who: Principal, thread: str) -> str | None:
+    return conversation_id(thread) if thread.startswith("conv_") else house.threads.known(who, thread)
 
 
 def _agents(desk: Desk) -> dict[str, Any]:

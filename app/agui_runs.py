@@ -5,17 +5,18 @@ A run that was posted before (the connection broke, the client tries again) is j
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ag_ui.core import RunAgentInput
 from starlette.responses import Response
 
 from agent_core import snapshot as snapshots
-from agent_core.door import Conversations, Decision, Receipt
+from agent_core.door import Conversations, Decision, Principal, Receipt, Start
 from agent_core.errors import Conflict, Invalid, NotFound
 from agent_core.events import Cursor, Logged, TurnResumed, Watched
-from app import agui_input
+from app import agui_input, starting
 from app.agui import Encoder
 from app.agui_input import Answer, News, Verdict, Words
 from app.feed import FeedResponse, Frames, Stream
@@ -40,6 +41,11 @@ class Told:
         self.turn = result.turn
         self.replayed = self.replayed or result.replayed
 
+    def hear(self, words: Words, receipt: Receipt) -> None:
+        self.note(receipt)
+        self.known.add(words.id)
+        self.waits = False
+
 
 class Uncovered(Conflict):
     code = "interrupts_uncovered"
@@ -55,6 +61,10 @@ async def run(house: House, place: Place, address: str | None, request: RunAgent
         told = await tell(house.door, place, news)
     except Conflict as conflict:
         return _refusal(request, place, conflict)
+    return await _follow(house, place, address, request, told)
+
+
+async def _follow(house: House, place: Place, address: str | None, request: RunAgentInput, told: Told) -> Response:
     if told.cursor is None or told.replayed:
         return await join(house, place, address, request)
     if told.turn is not None:
@@ -63,6 +73,29 @@ async def run(house: House, place: Place, address: str | None, request: RunAgent
     if told.turn is None or (told.waits and not await _goes_on(house.door, place, told)):
         return await _over(house.door, place, encoder)
     return _streamed(house, place, encoder, told.cursor, encoder.start)
+
+
+async def begin(house: House, who: Principal, start: Start, address: str | None, request: RunAgentInput) -> Response:
+    """The same for a thread that is not known here: a new one is made with the first words. Raises as `run` does."""
+    news = agui_input.read(request)
+    if not news.only_words:
+        return await run(house, Place(who, await starting.begin(house, who, start)), address, request)
+    house.admit_stream(who, address)
+    house.limits.say(who)
+    house.limits.start(who)
+    first = news.words[0]
+    with _named(first):
+        conversation, receipt = await house.door.begin(
+            who,
+            await starting.at_site(house, who, start),
+            first.text,
+            client_message_id=first.id,
+            client_tools=news.tools,
+        )
+    house.threads.remember(who, request.thread_id, conversation)
+    told = Told()
+    told.hear(first, receipt)
+    return await _follow(house, Place(who, conversation), address, request, told)
 
 
 async def join(house: House, place: Place, address: str | None, request: RunAgentInput) -> Response:
@@ -144,14 +177,19 @@ async def _refuse_unknown_call(door: Conversations, place: Place, answer: Answer
 
 
 async def _say(door: Conversations, place: Place, words: Words, news: News, told: Told) -> None:
-    try:
+    with _named(words):
         receipt = await door.say(place.who, place.id, words.text, client_message_id=words.id, client_tools=news.tools)
+    told.hear(words, receipt)
+
+
+@contextmanager
+def _named(words: Words) -> Iterator[None]:
+    """What is wrong is named as the client calls it."""
+    try:
+        yield
     except Invalid as error:
         fields = {"text": f"messages.{words.place}.content", "client_message_id": f"messages.{words.place}.id"}
         raise Invalid(fields.get(error.field, error.field), error.aloud) from None
-    told.note(receipt)
-    told.known.add(words.id)
-    told.waits = False
 
 
 async def _goes_on(door: Conversations, place: Place, told: Told) -> bool:

@@ -55,19 +55,13 @@ def create_app(settings: Settings, door: Premises | OpenDoor) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.house = house
-    for router in (
-        pages.router,
-        widget.router,
-        demo.router,
-        health.router,
-        visitors.router,
-        conversations.router,
-        feed.router,
-    ):
+    # They are looked through in this order: what is asked for all the time comes first.
+    for router in (agui_routes.router, agui_routes.copilotkit, conversations.router, feed.router, visitors.router):
         app.include_router(router)
-    for router in (operators.router, desk.router, voice.router, voice_worker.router, agui_routes.router):
+    for router in (voice.router, voice_worker.router, operators.router, desk.router):
         app.include_router(router)
-    app.include_router(agui_routes.copilotkit)
+    for router in (pages.router, widget.router, demo.router, health.router):
+        app.include_router(router)
     problems.add_handlers(app)
     app.add_middleware(Entrance, house=house)
     _allow_origins(app, settings)

@@ -13,7 +13,7 @@ async def begin(house: House, who: Principal, start: Start) -> str:
     known = house.threads.known(who, start.thread) if start.thread is not None else None
     if known is None:  # to come back to a conversation, on each page of a shop, is not to begin one
         house.limits.start(who)
-    conversation = await house.door.start(who, await _at_site(house, who, start))
+    conversation = await house.door.start(who, await at_site(house, who, start))
     if known is not None and conversation != known:  # the known one was erased meanwhile
         house.limits.start(who)
     if start.thread is not None:
@@ -21,7 +21,7 @@ async def begin(house: House, who: Principal, start: Start) -> str:
     return conversation
 
 
-async def _at_site(house: House, who: Principal, start: Start) -> Start:
+async def at_site(house: House, who: Principal, start: Start) -> Start:
     if who.role not in ("visitor", "customer"):
         return start
     site = await house.door.site(who.site)

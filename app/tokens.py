@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from contextlib import suppress
+from functools import lru_cache
 from hmac import compare_digest
 from pathlib import Path
 
@@ -23,6 +24,8 @@ AUDIENCE = "parley"
 VISITOR_SECONDS = 30 * 24 * 3600
 #: The business says again who it is, at the latest the next day.
 CUSTOMER_SECONDS = 12 * 3600
+#: Tokens whose signature is not looked at a second time; the cache forgets what it was not asked for longest.
+KNOWN = 2_000
 DEVELOPER_SECONDS = 24 * 3600
 SIGNED_ROLES = ("visitor", "customer", "developer")
 SECRET_FILE = "parley.secret"
@@ -33,6 +36,7 @@ SAID = ("name", "language")
 class Tokens:
     def __init__(self, settings: Settings) -> None:
         self.secret = signing_secret(settings)
+        self._verified = lru_cache(KNOWN)(self._verify)
         self._words = [
             (token.get_secret_value().encode(), principal)
             for token, principal in (
@@ -74,15 +78,16 @@ class Tokens:
             if compare_digest(word, raw):
                 return principal
         try:
-            required = ["exp", "aud", "sub", "role", "site"]
-            claims = jwt.decode(
-                token, self.secret, algorithms=["HS256"], audience=AUDIENCE, options={"require": required}
-            )
+            who, expires = self._verified(token)
         except (jwt.InvalidTokenError, UnicodeError):
             return None
-        if claims["role"] not in SIGNED_ROLES:
-            return None
-        return Principal(claims["role"], claims["sub"], claims["site"], **{name: claims.get(name) for name in SAID})
+        return who if who.role in SIGNED_ROLES and expires > time.time() else None
+
+    def _verify(self, token: str) -> tuple[Principal, float]:
+        required = ["exp", "aud", "sub", "role", "site"]
+        claims = jwt.decode(token, self.secret, algorithms=["HS256"], audience=AUDIENCE, options={"require": required})
+        said = {name: claims.get(name) for name in SAID}
+        return Principal(claims["role"], claims["sub"], claims["site"], **said), claims["exp"]
 
 
 def signing_secret(settings: Settings) -> str:

@@ -234,14 +234,11 @@ TAPE: list[Watched] = [
 class Tape:
     """A conversation as it was recorded; a door as far as a run needs one."""
 
-    async def start(self, *_: Any) -> str:
-        return "conv_" + "0" * 32
-
     async def site(self, key: str) -> None:
         return None
 
-    async def say(self, *_: Any, **__: Any) -> Receipt:
-        return Receipt("turn_1", "msg_1", Cursor(1))
+    async def begin(self, *_: Any, **__: Any) -> tuple[str, Receipt]:
+        return "conv_" + "0" * 32, Receipt("turn_1", "msg_1", Cursor(1))
 
     async def watch(self, who: Any, conversation: str, after: Cursor | None = None) -> AsyncIterator[Watched]:
         for item in TAPE[1:]:

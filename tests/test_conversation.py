@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -103,6 +104,35 @@ async def test_a_thread_of_the_client_names_one_conversation_of_its_owner(core):
         first = await door.start(ANA, Start(thread="t"))
         assert await door.start(ANA, Start(thread="t")) == first
         assert await door.start(BOB, Start(thread="t")) != first
+
+
+async def test_a_conversation_may_begin_with_its_first_words(core, watching):
+    async with core("Hello.") as door:
+        conversation, receipt = await door.begin(ANA, Start(thread="t"), "Hi", client_message_id="m1")
+        watch = watching(door, ANA, conversation)
+        assert (await watch.event(TurnFinished)).turn == receipt.turn
+        assert [i.seq for i in await door.history(ANA, conversation)] == [1, 2, 3, 4, 5]
+        assert await door.start(ANA, Start(thread="t")) == conversation
+
+
+async def test_who_begins_again_goes_on_where_it_was_and_says_nothing_twice(core, watching):
+    async with core("One.", "Two.") as door:
+        conversation, first = await door.begin(ANA, Start(thread="t"), "Hi", client_message_id="m1")
+        await watching(door, ANA, conversation).event(TurnFinished)
+        assert await door.begin(ANA, Start(thread="t"), "Hi", client_message_id="m1") == (
+            conversation,
+            replace(first, replayed=True),
+        )
+        there, second = await door.begin(ANA, Start(thread="t"), "More", client_message_id="m2")
+        assert there == conversation
+        assert (await watching(door, ANA, there).event(TurnFinished, turn=second.turn)).status == "done"
+
+
+async def test_a_conversation_whose_first_words_are_refused_does_not_begin(core):
+    async with core() as door:
+        with pytest.raises(Invalid):
+            await door.begin(ANA, Start(thread="t"), " ", client_message_id="m1")
+        assert await door.list(ANA) == []
 
 
 async def test_stopping_keeps_what_was_said(core, watching):

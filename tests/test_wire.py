@@ -14,6 +14,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+from agent_core.door import Principal
 from agent_core.errors import SetupError
 from app.entrance import BODY_BYTES
 from app.main import create_app
@@ -392,6 +393,16 @@ def test_the_signing_secret_is_made_once_and_kept_for_the_owner_alone(settings: 
     _, token = Tokens(settings).visitor()
     assert Tokens(settings).who(token) is not None
     assert (tmp_path / "parley.secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_that_was_good_a_moment_ago_is_not_good_for_ever(settings: Any, monkeypatch: Any) -> None:
+    tokens = Tokens(settings)
+    token = tokens.sign(Principal("visitor", "visitor_1"), 60)
+    assert tokens.who(token) is not None
+    assert tokens.who(token[:-4] + "AAAA") is None
+    later = time.time() + 61
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert tokens.who(token) is None
 
 
 def test_servers_that_share_a_database_must_be_given_a_secret(settings: Any) -> None:
