@@ -31,6 +31,7 @@ from agent_core.site import Site
 from agent_core.sites import Sites
 from agent_core.snapshot import Snapshot, empty, fold
 from agent_core.tables import conversations
+from agent_core.team_desk import InProcessTeamDesk
 from agent_core.text import wellformed
 from agent_core.turn import Workshop
 from agent_core.turn_rows import Lease, Outcome, Said
@@ -54,6 +55,7 @@ class InProcessConversations:
         self._shop, self._db, self._feeds = shop, shop.database, shop.feeds
         self._sites = Sites(shop.database)
         self.voice = InProcessVoice(self, shop)
+        self.team = InProcessTeamDesk(shop)
         self.turns = Turns(shop, self._after_turn, self.voice.sweep)
         self._analyst = Analyst(shop)
 

@@ -172,6 +172,72 @@ class Spoken:
     output_tokens: int = 0
 
 
+#: Which of the two has changed since a start found them the same: the database's version of the team, its file, or both.
+Standing = Literal["first", "same", "database", "file", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class TeamVersion:
+    """What a team was or is, its servers excepted. `in_file`: a start found the same in the team file.
+
+    Times in milliseconds since the epoch; `created_at` is when its draft was begun.
+    """
+
+    team: str
+    number: int
+    body: Mapping[str, Any]
+    digest: str
+    author: str
+    note: str
+    in_file: bool
+    created_at: int
+    published_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TeamDraft:
+    """The next version, while it is being written. `base`: the version that its author had before them."""
+
+    team: str
+    base: int
+    body: Mapping[str, Any]
+    digest: str
+    author: str
+    note: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TeamState:
+    """`versions`: the newest first, without their bodies."""
+
+    team: str
+    answers: TeamVersion
+    versions: tuple[TeamVersion, ...]
+    draft: TeamDraft | None
+    standing: Standing
+
+
+class TeamDesk(Protocol):
+    """The owner's side of the team. Whoever publishes names what they had before them: of two, the second is told."""
+
+    async def look(self, who: Principal) -> TeamState: ...
+
+    async def version(self, who: Principal, number: int) -> TeamVersion: ...
+
+    async def write(self, who: Principal, body: dict[str, Any], *, base: int, note: str) -> TeamDraft:
+        """Instead of the draft that there is. Raises Invalid with the place that does not fit, Conflict."""
+
+    async def discard(self, who: Principal) -> None: ...
+
+    async def publish(self, who: Principal, digest: str, *, note: str | None = None) -> TeamVersion:
+        """The draft, if it is still the one whose digest begins so; it answers from the next turn on. Raises Conflict."""
+
+    async def roll_back(self, who: Principal, to: int, *, base: int) -> TeamVersion:
+        """A new version that says what version `to` said. Raises Conflict."""
+
+
 class Voices(Protocol):
     """Voice sessions: at most one of a conversation. But for `ask` and `leave`, all is for the service's worker."""
 
@@ -330,6 +396,9 @@ class Premises(Conversations, Protocol):
 
     @property
     def voice(self) -> Voices: ...
+
+    @property
+    def team(self) -> TeamDesk: ...
 
     def reception(self) -> Reception: ...
 

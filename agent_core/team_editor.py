@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from agent_core import team_rows, tool_pins
+from agent_core.door import TeamDraft, TeamVersion
 from agent_core.errors import Conflict, Invalid, NotFound
-from agent_core.team import Team, team_of
-from agent_core.team_rows import Draft, Version
+from agent_core.team import IN_THE_FILE, Team, team_of
 
 #: So much of a digest names a draft.
 SHORT = 12
@@ -36,28 +36,35 @@ class Editor:
         """Raises Invalid."""
         return team_of(body, self.file.servers)
 
-    def draft(self, connection: Connection) -> Draft:
+    def draft(self, connection: Connection) -> TeamDraft:
         kept = team_rows.draft(connection, self.file.name)
         if kept is None:
             raise NotFound(aloud="There is no draft.")
         return kept
 
-    def write(self, connection: Connection, body: Any, *, base: int, author: str, note: str) -> Draft:
+    def write(self, connection: Connection, body: Any, *, base: int, author: str, note: str) -> TeamDraft:
         """Instead of the draft that there is. Raises Invalid; Conflict when `base` is no longer what answers."""
+        for name in IN_THE_FILE & set(body if isinstance(body, dict) else ()):
+            raise Invalid(name, "they are in the team file alone")
         team = self._fit(connection, body)
         if team.digest == self.published(connection).digest:
             raise Invalid("draft", "it says what is published already")
         return team_rows.keep_draft(connection, team, base=base, author=author, note=note)
 
-    def publish(self, connection: Connection, digest: str, *, author: str, note: str | None) -> Version:
+    def discard(self, connection: Connection) -> None:
+        if not team_rows.drop_draft(connection, self.file.name):
+            raise NotFound(aloud="There is no draft.")
+
+    def publish(self, connection: Connection, digest: str, *, author: str, note: str | None) -> TeamVersion:
         """The draft, if it is still the one whose digest begins so. Raises NotFound, Invalid, Conflict."""
         kept = self.draft(connection)
         if not kept.digest.startswith(digest):
             raise Conflict(aloud=f"The draft is {kept.digest[:SHORT]} now, by {kept.author}. Look at it again.")
         return team_rows.publish(connection, self._fit(connection, kept.body), kept, author=author, note=note)
 
-    def roll_back(self, connection: Connection, to: int, *, base: int, author: str) -> Version:
+    def roll_back(self, connection: Connection, to: int, *, base: int, author: str) -> TeamVersion:
         """Raises NotFound, Invalid, Conflict."""
+        team_rows.refuse_stale(connection, self.file.name, base)
         old = team_rows.find(connection, self.file.name, to)
         if to == base:
             raise Invalid("version", f"{base} is what answers")

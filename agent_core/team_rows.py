@@ -7,50 +7,21 @@ all that a turn keeps, and whoever publishes names the number that they had befo
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from agent_core import log
+from agent_core.door import Standing, TeamDraft, TeamVersion
 from agent_core.errors import Conflict, NotFound
 from agent_core.tables import team_drafts, team_versions
 from agent_core.team import Team
+from agent_core.text import one_line
 
 #: Who publishes what stands in the team file.
 FILE = "the team file"
-NOTE = 300
-Standing = Literal["first", "same", "database", "file", "both"]
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """`in_file`: a start found the same in the team file. Times in milliseconds since the epoch."""
-
-    team: str
-    number: int
-    body: dict[str, Any]
-    digest: str
-    author: str
-    note: str
-    in_file: bool
-    created_at: int
-    published_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """`base`: the version that its author had before them."""
-
-    team: str
-    base: int
-    body: dict[str, Any]
-    digest: str
-    author: str
-    note: str
-    created_at: int
-    updated_at: int
+NOTE, AUTHOR = 300, 120
 
 
 _of = team_versions.c.team == sa.bindparam("team")
@@ -62,7 +33,7 @@ _in_file = _newest.where(team_versions.c.in_file)
 # ---- what there is
 
 
-def newest(connection: Connection, team: str) -> Version | None:
+def newest(connection: Connection, team: str) -> TeamVersion | None:
     """The one that answers."""
     row = connection.execute(_newest, {"team": team}).one_or_none()
     return _version(row) if row is not None else None
@@ -73,7 +44,7 @@ def number(connection: Connection, team: str) -> int:
     return connection.execute(_number, {"team": team}).scalar() or 0
 
 
-def find(connection: Connection, team: str, number: int) -> Version:
+def find(connection: Connection, team: str, number: int) -> TeamVersion:
     """Raises NotFound."""
     query = sa.select(team_versions).where(_of, team_versions.c.number == sa.bindparam("n"))
     row = connection.execute(query, {"team": team, "n": number}).one_or_none()
@@ -82,19 +53,19 @@ def find(connection: Connection, team: str, number: int) -> Version:
     return _version(row)
 
 
-def every(connection: Connection, team: str, limit: int = 100) -> list[Version]:
+def every(connection: Connection, team: str, limit: int = 100) -> list[TeamVersion]:
     """The newest first."""
     query = sa.select(team_versions).where(_of).order_by(team_versions.c.number.desc()).limit(limit)
     return [_version(row) for row in connection.execute(query, {"team": team})]
 
 
-def draft(connection: Connection, team: str) -> Draft | None:
+def draft(connection: Connection, team: str) -> TeamDraft | None:
     row = connection.execute(sa.select(team_drafts).where(team_drafts.c.team == team)).one_or_none()
-    return Draft(**{**row._mapping, "body": json.loads(row.body)}) if row is not None else None
+    return TeamDraft(**{**row._mapping, "body": json.loads(row.body)}) if row is not None else None
 
 
-def _version(row: Row[Any]) -> Version:
-    return Version(**{**row._mapping, "body": json.loads(row.body), "in_file": bool(row.in_file)})
+def _version(row: Row[Any]) -> TeamVersion:
+    return TeamVersion(**{**row._mapping, "body": json.loads(row.body), "in_file": bool(row.in_file)})
 
 
 # ---- the team file, at a start
@@ -113,7 +84,7 @@ def standing(connection: Connection, file: Team) -> Standing:
     return "database" if common.digest == file.digest else "file"
 
 
-def take_file(connection: Connection, file: Team) -> tuple[Standing, Version]:
+def take_file(connection: Connection, file: Team) -> tuple[Standing, TeamVersion]:
     """The file is published where it alone has changed. How they stood, and the version that answers now."""
     stood = standing(connection, file)
     if stood in ("first", "file"):
@@ -129,9 +100,9 @@ def take_file(connection: Connection, file: Team) -> tuple[Standing, Version]:
 # ---- draft, publish, roll back
 
 
-def keep_draft(connection: Connection, team: Team, *, base: int, author: str, note: str) -> Draft:
+def keep_draft(connection: Connection, team: Team, *, base: int, author: str, note: str) -> TeamDraft:
     """Instead of the draft that there is. Raises Conflict when `base` is not, or no longer, what answers."""
-    _refuse_stale(connection, team.name, base)
+    refuse_stale(connection, team.name, base)
     known, now = draft(connection, team.name), log.now_ms()
     drop_draft(connection, team.name)
     kept: dict[str, Any] = {
@@ -139,13 +110,13 @@ def keep_draft(connection: Connection, team: Team, *, base: int, author: str, no
         "base": base,
         "body": json.dumps(team.body),
         "digest": team.digest,
-        "author": author,
-        "note": note,
+        "author": one_line(author, AUTHOR),
+        "note": one_line(note, NOTE),
         "created_at": known.created_at if known else now,
         "updated_at": now,
     }
     connection.execute(sa.insert(team_drafts), kept)
-    return Draft(**{**kept, "body": team.body})
+    return TeamDraft(**{**kept, "body": team.body})
 
 
 def drop_draft(connection: Connection, team: str) -> bool:
@@ -153,23 +124,23 @@ def drop_draft(connection: Connection, team: str) -> bool:
     return connection.execute(sa.delete(team_drafts).where(team_drafts.c.team == team)).rowcount == 1
 
 
-def publish(connection: Connection, team: Team, kept: Draft, *, author: str, note: str | None) -> Version:
+def publish(connection: Connection, team: Team, kept: TeamDraft, *, author: str, note: str | None) -> TeamVersion:
     """The draft, whose body is `team`. Raises Conflict when another version answers than the one it was made upon."""
-    _refuse_stale(connection, team.name, kept.base)
+    refuse_stale(connection, team.name, kept.base)
     said = kept.note if note is None else note
     _add(connection, team, author=author, note=said, base=kept.base, created_at=kept.created_at)
     drop_draft(connection, team.name)
     return find(connection, team.name, kept.base + 1)
 
 
-def roll_back(connection: Connection, team: Team, to: int, *, base: int, author: str) -> Version:
-    """A new version that says what version `to`, whose body is `team`, said. Raises Conflict."""
-    _refuse_stale(connection, team.name, base)
+def roll_back(connection: Connection, team: Team, to: int, *, base: int, author: str) -> TeamVersion:
+    """A new version that says what version `to`, whose body is `team`, said."""
     _add(connection, team, author=author, note=f"back to version {to}", base=base)
     return find(connection, team.name, base + 1)
 
 
-def _refuse_stale(connection: Connection, team: str, base: int) -> None:
+def refuse_stale(connection: Connection, team: str, base: int) -> None:
+    """Raises Conflict when `base` is not, or no longer, what answers."""
     answering = newest(connection, team)
     if answering is None:
         raise Conflict(aloud=f"{team} has no version yet: the first start publishes the team file.")
@@ -198,8 +169,8 @@ def _add(
         "number": base + 1,
         "body": json.dumps(team.body),
         "digest": team.digest,
-        "author": author,
-        "note": note,
+        "author": one_line(author, AUTHOR),
+        "note": one_line(note, NOTE),
         "in_file": in_file,
         "created_at": created_at or now,
         "published_at": now,

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent_core import team_rows
+from agent_core.door import TeamVersion
 from agent_core.errors import Invalid, NotFound, SetupError
 from agent_core.team import Team, team_of
 from agent_core.team_editor import refuse_loose_ends
-from agent_core.team_rows import Version
 
 if TYPE_CHECKING:
     from agent_core.database import Database
@@ -82,7 +82,7 @@ class Teams:
             self.current = found
         return found
 
-    def _ready(self, version: Version) -> Published:
+    def _ready(self, version: TeamVersion) -> Published:
         ready = Published(version.number, team_of(version.body, self.file.servers))
         if len(self._known) >= KEPT:
             self._known.clear()

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 from agent_core import log
 from agent_core.errors import Conflict, NotFound
 from agent_core.tables import tool_pins
+from agent_core.text import one_line
 from agent_core.tool_definitions import ToolDefinition
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ FIRST_SIGHT = "first sight"
 OWN_CODE = "a start, while developing"
 #: So much of a pin names it.
 SHORT = 12
+AUTHOR = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ def approve(connection: Connection, pin: str, *, by: str) -> list[str]:
     if len({p.changed_pin for p in waiting}) > 1:
         raise Conflict(aloud=f"{pin} is the beginning of more than one: write more of it.")
     for found in waiting:
-        _update(connection, found.tool, _approval(str(found.changed_pin), json.dumps(found.changed), by))
+        approval = _approval(str(found.changed_pin), json.dumps(found.changed), one_line(by, AUTHOR))
+        _update(connection, found.tool, approval)
     return [found.tool for found in waiting]
 
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from agent_core.database import Database
     from agent_core.settings import Settings
 
-#: Of a name that is kept with what somebody has decided.
-AUTHOR = 120
-
 
 def run(book: str, command: str, *arguments: Any, **options: Any) -> None:
     """Print what `app.BOOK.COMMAND(settings, ...)` returns; what is wrong is one line, and exit code 2."""
@@ -53,13 +50,6 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.aclose()
-
-
-def one_line(text: str, most: int) -> str:
-    """As others may read it in a list."""
-    from agent_core.deliverable import printable
-
-    return " ".join(printable(text).split())[:most]
 
 
 def moment(at: int) -> str:

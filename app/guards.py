@@ -70,10 +70,14 @@ class KnownFirst(APIRoute):
 
         async def handle_known(request: Request) -> Response:
             if not public:
-                await _somebody(await _bearer_of(request.app.state.house, await _bearer(request)))
+                await self.known(await _bearer_of(request.app.state.house, await _bearer(request)))
             return await handle(request)
 
         return handle_known
+
+    async def known(self, who: Principal | None) -> Principal:
+        """Raises NotFound."""
+        return await _somebody(who)
 
 
 async def _somebody(who: Bearer) -> Principal:
@@ -111,6 +115,11 @@ async def _operator(
         raise NotFound("token")
     name = _name(header)
     return Principal("operator", f"operator:{name}" if name else who.subject, EVERY_SITE, name or who.name)
+
+
+class OperatorFirst(KnownFirst):
+    async def known(self, who: Principal | None) -> Principal:
+        return await _operator(who)
 
 
 async def _service(who: Bearer) -> Principal:

@@ -22,6 +22,7 @@ from app import (
     operators,
     pages,
     problems,
+    team,
     visitors,
     voice,
     voice_worker,
@@ -58,7 +59,7 @@ def create_app(settings: Settings, door: Premises | OpenDoor) -> FastAPI:
     # They are looked through in this order: what is asked for all the time comes first.
     for router in (agui_routes.router, agui_routes.copilotkit, conversations.router, feed.router, visitors.router):
         app.include_router(router)
-    for router in (voice.router, voice_worker.router, operators.router, desk.router):
+    for router in (voice.router, voice_worker.router, operators.router, team.router, desk.router):
         app.include_router(router)
     for router in (pages.router, widget.router, demo.router, health.router):
         app.include_router(router)
@@ -94,7 +95,7 @@ def _allow_origins(app: FastAPI, settings: Settings) -> None:
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
         allow_origin_regex=LOOPBACK if development else None,
-        allow_methods=["GET", "POST", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["*"],
         expose_headers=["ETag", "Retry-After", "X-Request-Id"],
         max_age=600,

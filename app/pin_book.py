@@ -13,7 +13,7 @@ from agent_core import tool_pins
 from agent_core.errors import Invalid
 from agent_core.settings import Settings
 from agent_core.tool_pins import SHORT, Pin
-from app.books import AUTHOR, changes, moment, one_line, opened
+from app.books import changes, moment, opened
 
 #: Eight figures name one among many thousands by mere chance.
 FIGURES = 8
@@ -48,9 +48,8 @@ async def diff(settings: Settings) -> str:
 async def approve(settings: Settings, pins: list[str], *, author: str) -> str:
     if short := next((pin for pin in pins if len(pin) < FIGURES), None):
         raise Invalid("pin", f"{short!r}: at least its first {FIGURES} figures")
-    by = one_line(author, AUTHOR)
     async with opened(settings) as database:
-        tools = await database.write(lambda c: [tool for pin in pins for tool in tool_pins.approve(c, pin, by=by)])
+        tools = await database.write(lambda c: [tool for pin in pins for tool in tool_pins.approve(c, pin, by=author)])
     return f"Approved: {', '.join(tools)}"
 
 

@@ -125,6 +125,65 @@ class ConfigureRequest(Request):
     model: Name | None = None
 
 
+Note = Annotated[str, Field(max_length=300)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{12,64}$")]
+
+
+class DraftRequest(Request):
+    """`team`: as in a team file, without its servers. `base`: the version that you began with."""
+
+    base: Version
+    team: dict[str, Any]
+    note: Note = ""
+
+
+class PublishRequest(Request):
+    """`digest`: the draft's, or its beginning; another draft than the one you saw is not published."""
+
+    digest: Digest
+    note: Note | None = None
+
+
+class RollBackRequest(Request):
+    to: Version
+    base: Version
+
+
+class TeamVersionAnswer(BaseModel):
+    """`in_file`: a start found the same in the team file. Times in milliseconds since the epoch."""
+
+    team: str
+    number: int
+    body: dict[str, Any]
+    digest: str
+    author: str
+    note: str
+    in_file: bool
+    created_at: int
+    published_at: int
+
+
+class TeamDraftAnswer(BaseModel):
+    team: str
+    base: int
+    body: dict[str, Any]
+    digest: str
+    author: str
+    note: str
+    created_at: int
+    updated_at: int
+
+
+class TeamAnswer(BaseModel):
+    """`standing`: which has changed since a start found the two the same, the database's version, the file, or both."""
+
+    team: str
+    answers: TeamVersionAnswer
+    versions: list[TeamVersionAnswer]
+    draft: TeamDraftAnswer | None
+    standing: str
+
+
 class Started(BaseModel):
     """Keep the token: it is the only way back to the conversation."""
 

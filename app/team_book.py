@@ -15,12 +15,12 @@ from sqlalchemy.engine import Connection
 
 from agent_core import team_rows
 from agent_core.deliverables import DELIVERABLES
-from agent_core.errors import Invalid, NotFound
+from agent_core.door import TeamDraft, TeamVersion
+from agent_core.errors import Invalid
 from agent_core.settings import Settings
 from agent_core.team import IN_THE_FILE, Team, read_team
 from agent_core.team_editor import SHORT, Editor
-from agent_core.team_rows import NOTE, Draft, Version
-from app.books import AUTHOR, changes, moment, one_line, opened
+from app.books import changes, moment, opened
 
 
 async def show_all(settings: Settings, *, as_json: bool = False) -> str:
@@ -49,11 +49,11 @@ STOOD = {
 }
 
 
-def _line(version: Version) -> str:
+def _line(version: TeamVersion) -> str:
     return f"{version.number:5}, {moment(version.published_at)}, {_by(version)}"
 
 
-def _by(written: Version | Draft) -> str:
+def _by(written: TeamVersion | TeamDraft) -> str:
     return f"by {written.author}" + (f": {written.note}" if written.note else "")
 
 
@@ -74,11 +74,9 @@ async def diff(settings: Settings, to: str, from_: str) -> str:
 async def draft(settings: Settings, path: Path, base: int | None, *, note: str | None, author: str) -> str:
     editor, body = _editor(settings), _read(path)
 
-    def work(connection: Connection) -> tuple[Team, Draft]:
+    def work(connection: Connection) -> tuple[Team, TeamDraft]:
         upon = base if base is not None else team_rows.number(connection, editor.file.name)
-        kept = editor.write(
-            connection, body, base=upon, author=one_line(author, AUTHOR), note=one_line(note or "", NOTE)
-        )
+        kept = editor.write(connection, body, base=upon, author=author, note=note or "")
         return editor.published(connection), kept
 
     async with opened(settings) as database:
@@ -89,19 +87,16 @@ async def draft(settings: Settings, path: Path, base: int | None, *, note: str |
 
 
 async def discard(settings: Settings) -> str:
-    file = _editor(settings).file
+    editor = _editor(settings)
     async with opened(settings) as database:
-        if not await database.write(lambda c: team_rows.drop_draft(c, file.name)):
-            raise NotFound(aloud="There is no draft.")
+        await database.write(editor.discard)
     return "The draft is thrown away."
 
 
 async def publish(settings: Settings, digest: str, *, note: str | None, author: str) -> str:
-    editor, said = _editor(settings), None if note is None else one_line(note, NOTE)
+    editor = _editor(settings)
     async with opened(settings) as database:
-        return _answers(
-            await database.write(lambda c: editor.publish(c, digest, author=one_line(author, AUTHOR), note=said))
-        )
+        return _answers(await database.write(lambda c: editor.publish(c, digest, author=author, note=note)))
 
 
 async def roll_back(settings: Settings, to: int | None, *, author: str) -> str:
@@ -109,12 +104,10 @@ async def roll_back(settings: Settings, to: int | None, *, author: str) -> str:
     async with opened(settings) as database:
         base = await database.read(lambda c: team_rows.number(c, editor.file.name))
         back = base - 1 if to is None else to
-        return _answers(
-            await database.write(lambda c: editor.roll_back(c, back, base=base, author=one_line(author, AUTHOR)))
-        )
+        return _answers(await database.write(lambda c: editor.roll_back(c, back, base=base, author=author)))
 
 
-def _answers(version: Version) -> str:
+def _answers(version: TeamVersion) -> str:
     return f"Version {version.number} of {version.team} answers, from the next turn on, {_by(version)}."
 
 

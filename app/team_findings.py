@@ -10,8 +10,8 @@ from agent_core.errors import ParleyError, SetupError
 from agent_core.settings import Settings
 
 if TYPE_CHECKING:
+    from agent_core.door import Standing, TeamVersion
     from agent_core.team import Team
-    from agent_core.team_rows import Standing, Version
     from agent_core.tool_servers import Health
     from app.doctor import Finding
 
@@ -21,7 +21,7 @@ class Records:
     """What the database has of the team; nothing, before the first start."""
 
     standing: Standing = "first"
-    answering: Version | None = None
+    answering: TeamVersion | None = None
     pins: dict[str, str] | None = None
 
 

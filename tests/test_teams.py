@@ -16,25 +16,28 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import yaml
+from pydantic import SecretStr
 from sqlalchemy.engine import Connection
 
 from agent_core import team_rows
 from agent_core.database import Database, look_into, open_database
 from agent_core.deliverables import DELIVERABLES
-from agent_core.door import Start
+from agent_core.door import Start, TeamVersion
 from agent_core.errors import Conflict, Invalid, NotFound, SetupError
 from agent_core.events import InterruptOpened, TurnFinished, TurnWaiting
 from agent_core.settings import Settings
 from agent_core.tables import turns
 from agent_core.team import Team, read_team
 from agent_core.team_editor import Editor
-from agent_core.team_rows import FILE, Version
+from agent_core.team_rows import FILE
 from app import team_book
 from app.doctor import Finding, examine
+from app.main import create_app
 from app.repl.attach import published
 from tests.conftest import ANA, OpenCore, each_database, sqlite_only
 from tests.scripted import Call, Hold, ScriptedModels
 from tests.test_recovery import wreck
+from tests.wire import serving
 
 __all__ = ["wreck"]
 
@@ -74,7 +77,7 @@ async def answered_by(door: Any) -> list[int | None]:
     return list(await door._db.read(lambda c: c.execute(query).scalars().all()))
 
 
-async def versions(settings: Settings) -> list[Version]:
+async def versions(settings: Settings) -> list[TeamVersion]:
     database = await look_into(settings.database_url)
     try:
         return await database.read(lambda c: team_rows.every(c, "shop"))
@@ -454,7 +457,7 @@ async def test_of_many_owners_at_the_same_moment_one_publishes(core: OpenCore, s
         )
         for database in opened:
             await database.aclose()
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "Conflict", "Conflict", "Version"]
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "Conflict", "Conflict", "TeamVersion"]
     assert [v.number for v in await versions(settings)] == [3, 2, 1]
 
 
@@ -524,3 +527,63 @@ def test_the_command_says_in_one_line_what_is_wrong_and_what_to_do(tmp_path: Pat
     assert len(drafted.stderr.splitlines()) == 1
     published = run("publish", "0123")
     assert (published.returncode, published.stderr) == (2, "parley: There is no draft.\n")
+
+
+# ---- over HTTP
+
+
+async def test_an_operator_drafts_publishes_and_rolls_back(core: OpenCore, settings: Settings, watching: Any) -> None:
+    settings = settings.model_copy(update={"secret": SecretStr("s" * 32)})
+    async with core("One.", "Two.") as door, serving(settings, door) as served:
+
+        async def ask(method: str, path: str, **body: Any) -> tuple[int, Any]:
+            options = {"json": body} if body else {}
+            answer = await served.http.request(method, f"/operator/team{path}", headers=served.operator, **options)
+            return answer.status_code, answer.json() if answer.content else None
+
+        code, state = await ask("GET", "")
+        assert (code, state["answers"]["number"], state["draft"], state["standing"]) == (200, 1, None, "same")
+        body = state["answers"]["body"] | {"label": "Maya's"}
+        code, refused = await ask("PUT", "/draft", base=1, team=body | {"start": "nobody"})
+        assert (code, refused["error"]["field"]) == (422, "start")
+        code, refused = await ask("PUT", "/draft", base=1, team=body | {"servers": []})
+        assert (code, refused["error"]["field"]) == (422, "servers")
+        code, draft = await ask("PUT", "/draft", base=1, team=body, note="for the autumn")
+        assert (code, draft["author"], draft["note"]) == (200, "Maya", "for the autumn")
+        code, refused = await ask("POST", "/publish", digest=draft["digest"][::-1])
+        assert (code, refused["error"]["code"]) == (409, "conflict")
+        code, version = await ask("POST", "/publish", digest=draft["digest"])
+        assert (code, version["number"], version["author"], version["body"]["label"]) == (200, 2, "Maya", "Maya's")
+        assert door.reception().team == "Maya's"  # at once, where it was published
+        await say(door, watching)
+        code, refused = await ask("POST", "/rollback", to=1, base=1)
+        assert (code, "Version 2 was published meanwhile, by Maya" in refused["error"]["message"]) == (409, True)
+        code, version = await ask("POST", "/rollback", to=1, base=2)
+        assert (code, version["number"], version["note"]) == (200, 3, "back to version 1")
+        await say(door, watching)
+        assert await answered_by(door) == [2, 3]
+        assert [v["number"] for v in (await ask("GET", ""))[1]["versions"]] == [3, 2, 1]
+        assert (await ask("GET", "/versions/2"))[1]["body"]["label"] == "Maya's"
+        assert (await ask("GET", "/versions/9"))[0] == 404
+        assert (await ask("DELETE", "/draft"))[0] == 404
+        await ask("PUT", "/draft", base=3, team=body)
+        assert (await ask("DELETE", "/draft"))[0] == 204
+
+
+async def test_nobody_else_learns_that_there_is_a_team_to_change(core: OpenCore, settings: Settings) -> None:
+    settings = settings.model_copy(update={"secret": SecretStr("s" * 32)})
+    async with core() as door, serving(settings, door) as served:
+        visitor = await served.visitor()
+        paths = {path: item for path, item in create_app(settings, door).openapi()["paths"].items() if "/team" in path}
+        asked = [(method.upper(), path.replace("{number}", "1")) for path, item in paths.items() for method in item]
+        assert len(asked) == 6
+        for method, path in asked:
+            for headers in ({}, visitor.headers, served.service, {"Authorization": "Bearer garbage"}):
+                for options in ({}, {"json": {}}, {"content": b"{", "headers": {"Content-Type": "application/json"}}):
+                    sent = {**options, "headers": {**options.get("headers", {}), **headers}}
+                    answer = await served.http.request(method, path, **sent)
+                    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), (
+                        method,
+                        path,
+                        sent,
+                    )
