@@ -258,6 +258,33 @@ async def test_a_backup_made_while_it_runs_is_whole(tmp_path: Path, core: OpenCo
 # ---- a tool, an agent, a deliverable
 
 
+async def test_the_commands_of_a_team_draft_publish_and_take_back(tmp_path: Path) -> None:
+    settings = demo(tmp_path)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PARLEY_", "OPENAI_"))}
+    environment |= {"PARLEY_DATABASE_URL": settings.database_url, "PATH": f"{Path(sys.executable).parent}:{os.defpath}"}
+    show, draft, publish, rollback = block("A tool, and an agent", "bash").splitlines()
+
+    async def run(command: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            "bash", "-c", command, cwd=tmp_path, env=environment, stdout=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(50):
+            out, _ = await process.communicate()
+        assert process.returncode == 0, out.decode()
+        return out.decode()
+
+    async with open_core(settings) as door:  # they run beside a server
+        await run(show)
+        written = tmp_path / "next.yaml"
+        written.write_text(written.read_text().replace("label: Cobalt Mobile", "label: Cobalt Tomorrow"))
+        told = await run(draft)
+        assert "+label: Cobalt Tomorrow" in told
+        await run(re.sub(r"\b[0-9a-f]{12}\b", told.split()[-1], publish))
+        await door._shop.teams.refresh()
+        assert door.reception().team == "Cobalt Tomorrow"
+        assert "Version 3 of cobalt answers" in await run(rollback)
+
+
 @pytest.fixture
 def shop_of_the_readme(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Its three files, as somebody would add them."""
