@@ -1,0 +1,275 @@
+"""The customer clicks the microphone: a real call, with sound, through a real LiveKit server and the voice worker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, expect
+
+from agent_core import open_core
+from tests.browser import axe, cards, in_browser
+from tests.browser.caller import CALL_MS, WATCHED, Caller, Microphone, talking_browser, word_errors
+from tests.browser.conftest import missing
+from tests.browser.host import Host
+from tests.browser.panel import Panel
+from tests.browser.stage import Stage
+from tests.scripted import Call, ScriptedModels, Step
+from tests.voice.room import Place, livekit_server, place
+from tests.wire_server import settings as settings_of
+from voice import embedded
+
+#: The time of waiting for other calls to end counts, too.
+pytestmark = [in_browser[0], pytest.mark.livekit, pytest.mark.timeout(400)]
+
+HOURS = "The store opens early in the morning."
+STORY = (
+    "Once there was a small shop at the end of a long street. "
+    + "Many friendly people came in and went out again. " * 5
+)
+OFFERED = "Have a look at your screen. I have put an offer there for you."
+LOCK = Call("lock", {"card": "4711"})
+
+
+def answer(items: list[Any]) -> Step:
+    """By a word of what was said last: an ear may mishear the others."""
+    last = items[-1]
+    if last.get("type") == "function_call_output":
+        name = next(item["name"] for item in reversed(items) if item.get("type") == "function_call")
+        return OFFERED if name == "displayOffer" else "The card is locked now."
+    said = str(last["content"]).casefold()
+    steps: dict[str, Step] = {
+        "accept": "Thank you. It is yours.",
+        "open": HOURS,
+        "offer": [cards.OFFER],
+        "lock|card": [LOCK],
+        "stor|tell me": STORY,
+    }
+    return next((step for words, step in steps.items() if re.search(words, said)), "All right.")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """One server, one worker, one LiveKit: every test has a conversation of its own."""
+    livekit_server()
+    if (lacking := embedded.to_be_had()) is not None:
+        missing(f"needs the embedded voice and ear: {lacking} is not installed")
+    folder = tmp_path_factory.mktemp("calls")
+    chosen = settings_of(folder)
+
+    @asynccontextmanager
+    async def core(*_steps: Any, **_how: Any) -> AsyncIterator[Any]:
+        async with open_core(chosen, models=ScriptedModels(otherwise=answer)) as door:
+            yield door
+
+    cards.stock()
+    async with place(core, chosen, folder) as out:
+        yield out
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Microphone:
+    return Microphone(tmp_path_factory.mktemp("microphone") / "said.wav")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def talking(chromium: Browser, here: Place, microphone: Microphone) -> AsyncIterator[Browser]:
+    async with talking_browser(microphone) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def town(talking: Browser, here: Place, host: Host) -> AsyncIterator[Stage]:
+    stage = Stage(talking, host, None, here.settings)  # type: ignore[arg-type]
+    stage.served, stage.door = here.served, here.door
+    yield stage
+    await stage.aclose()
+    assert stage.troubles == []
+
+
+async def chatting(town: Stage, microphone: Microphone, context: BrowserContext | None = None) -> Caller:
+    context = context or await town.browser()
+    await context.add_init_script(WATCHED)
+    return Caller(await town.chat(context), microphone)
+
+
+async def test_a_conversation_goes_from_writing_to_speaking_and_back(town: Stage, microphone: Microphone) -> None:
+    caller = await chatting(town, microphone)
+    panel = caller.panel
+    for text in ("Hello", "Good morning"):
+        await panel.say(text)
+    await panel.hears("All right.", times=2)
+
+    await panel.button("Talk with us").click()
+    await expect(caller.bar).to_contain_text("Your browser asks for your microphone next.")
+    assert await caller.microphones("live") == 0
+    await caller.agrees()
+    assert await caller.microphones("live") == 1
+    await caller.mutes()
+    assert await caller.microphones("live") == 0
+
+    await caller.records()
+    await caller.says("When do you open?")
+    await panel.hears(HOURS)
+    await caller.hears_to_the_end("opens early")
+    assert word_errors(HOURS, await caller.heard()) <= 0.2
+
+    await caller.says("Please make me an offer.")
+    await caller.hears("your screen")
+    await expect(caller.word).to_have_text("Speaking")
+    await expect(panel.card("offer")).to_have_count(1)
+    await panel.button("Accept").click()
+    await expect(panel.card("offer")).to_contain_text("Accepted")
+    await caller.hears_to_the_end("It is")
+
+    await caller.says("Please lock my card.")
+    await expect(panel.card("approval")).to_contain_text("4711")
+    await caller.hears_to_the_end("Shall I do that?")
+    await caller.answers("Yes, please.")
+    await expect(panel.card("approval")).to_contain_text("You confirmed this", timeout=CALL_MS)
+    await caller.mutes()
+    await caller.hears_to_the_end("The card is")
+
+    await caller.says("Tell me a story.")
+    await caller.hears("long street")
+    await caller.says("Stop please, that is enough for me.")
+    story = panel.messages("agent").filter(has_text="broken off")
+    await expect(story).to_have_count(1)
+    (cut,) = await story.locator(".bubble").all_text_contents()
+    assert cut.count("friendly") < STORY.count("friendly")
+    await caller.hears_to_the_end("All right")
+
+    await panel.button("End the call").click()
+    await expect(caller.word).to_have_text("The call has ended. You can go on in writing.")
+    assert await caller.microphones("live") == 0
+    await panel.say("Thank you")
+    await expect(caller.word).to_have_count(0)
+    await panel.hears("All right.", times=4)
+    wanted = ("Hello", "morning", "open", "offer", "lock", "story", "enough", "Thank")
+    texts = await panel.texts("user")
+    assert len(texts) == len(wanted), texts
+    assert [word for word, text in zip(wanted, texts, strict=True) if word.casefold() in text.casefold()] == list(
+        wanted
+    )
+    spoken = [e["text"] for e in await said(town, panel) if e.get("mode") == "voice"]
+    assert len(spoken) == 5
+
+
+async def said(town: Stage, panel: Panel) -> list[dict[str, Any]]:
+    """What the customer said, as the log has it."""
+    return [event for event in await log(town, panel) if event["type"] == "message.added"]
+
+
+async def log(town: Stage, panel: Panel) -> list[dict[str, Any]]:
+    """Of the conversation in this panel."""
+    kept = json.loads((await panel.kept())["parley:demo"])
+    url = f"/operator/conversations/{kept['conversation']}/history"
+    answer = await town.served.http.get(url, headers=town.served.operator)
+    return list(answer.json()["events"])
+
+
+async def test_what_the_agent_shows_comes_over_the_line_and_stands_in_the_thread_once(
+    town: Stage, microphone: Microphone
+) -> None:
+    context = await town.browser()
+    await context.route("**/acknowledgement", lambda route: route.abort())  # so that only the line can tell
+    caller = await chatting(town, microphone, context)
+    await caller.calls()
+    await caller.says("Please make me an offer.")
+    await expect(caller.panel.card("offer")).to_have_count(1)
+    await caller.panel.hears(OFFERED)
+    await expect(caller.panel.card("offer")).to_have_count(1)
+    (shown,) = [e for e in await log(town, caller.panel) if e["type"] == "deliverable.acknowledged"]
+    assert shown["version"] == 1
+
+
+async def test_a_first_word_may_be_spoken_and_the_call_ends_with_the_page(town: Stage, microphone: Microphone) -> None:
+    caller = await chatting(town, microphone)
+    panel = caller.panel
+    await caller.calls()
+    await caller.says("When do you open?")
+    await panel.hears(HOURS)
+    await panel.page.reload()
+    await panel.open()
+    await panel.hears(HOURS)
+    await expect(panel.button("Talk with us")).to_be_visible()
+    assert await caller.microphones("live") == 0
+    await modes(town, panel, ["pipeline", "text"])
+    await panel.say("Hello again")
+    await panel.hears("All right.")
+
+
+async def modes(town: Stage, panel: Panel, wanted: list[str]) -> list[Any]:
+    """Until the conversation was in these, one after the other; answers why."""
+    async with asyncio.timeout(20):
+        while True:
+            changes = [event for event in await log(town, panel) if event["type"] == "mode.changed"]
+            if [event["mode"] for event in changes] == wanted:
+                return [event.get("reason") for event in changes]
+            await asyncio.sleep(0.2)
+
+
+async def test_a_second_tab_takes_the_call_over_and_the_first_one_says_so(town: Stage, microphone: Microphone) -> None:
+    context = await town.browser()
+    first = await chatting(town, microphone, context)
+    await first.calls()
+    second = await chatting(town, microphone, context)
+    await second.panel.button("Talk with us").click()
+    await expect(second.bar).to_contain_text("You are in a call in another window or on another device.")
+    await second.panel.button("Start talking").click()
+    await expect(first.word).to_contain_text("The call goes on in another window")
+    assert await first.microphones("live") == 0
+    await expect(second.word).to_have_text("Listening", timeout=CALL_MS)
+    assert await modes(town, second.panel, ["pipeline", "text", "pipeline"]) == [None, "taken_over", None]
+    await second.panel.button("End the call").click()
+    await modes(town, second.panel, ["pipeline", "text", "pipeline", "text"])
+
+
+async def test_nothing_is_opened_unasked_and_a_closed_chat_has_no_open_microphone(
+    town: Stage, microphone: Microphone
+) -> None:
+    caller = await chatting(town, microphone)
+    panel = caller.panel
+    await panel.button("Talk with us").press("Enter")
+    await expect(panel.button("Start talking")).to_be_focused()
+    assert await axe.violations(panel.page) == []
+    await panel.page.keyboard.press("Escape")
+    await expect(panel.box).to_be_focused()
+    assert await caller.microphones("live") == 0
+    await panel.button("Talk with us").press("Enter")
+    await panel.page.keyboard.press("Enter")
+    await expect(caller.word).to_have_text("Listening", timeout=CALL_MS)
+    assert await axe.violations(panel.page) == []
+    await panel.button("Choose a microphone").click()
+    await expect(caller.bar.locator("option")).not_to_have_count(0)
+    await panel.page.keyboard.press("Escape")
+    await expect(caller.word).to_have_text("Listening")
+    await panel.button("Close chat").click()
+    assert await caller.microphones("live") == 0
+    await panel.open()
+    await expect(caller.word).to_have_text("The call has ended. You can go on in writing.")
+    assert await axe.violations(panel.page) == []
+
+
+async def test_a_worker_killed_in_the_middle_of_its_words_is_told_and_writing_goes_on(
+    town: Stage, here: Place, microphone: Microphone
+) -> None:
+    caller = await chatting(town, microphone)
+    panel = caller.panel
+    await caller.calls()
+    await caller.says("Tell me a story.")
+    await caller.hears("small shop")
+    await here.worker.end(signal.SIGKILL)
+    await expect(caller.word).to_contain_text("The voice connection broke.", timeout=CALL_MS)
+    assert await caller.microphones("live") == 0
+    await expect(panel.button("Talk with us")).to_have_count(0)
+    await panel.say("Are you there?")
+    await panel.hears("All right.")
+    await panel.hears("people came in and went out again.")
