@@ -17,6 +17,7 @@ from agents import (
     ModelSettings,
     RunContextWrapper,
 )
+from agents.models import get_default_model_settings
 from agents.tool_context import ToolContext
 
 from agent_core.gateway import Gateway, Tool
@@ -65,11 +66,16 @@ class _Graph:
         agent.handoff_description = data.description
         agent.instructions = instructions(self._team, self._gateway, data, self._turn.language)
         agent.model = self._models.model(self._turn.model or data.model, self._turn.write)
-        agent.model_settings = ModelSettings(temperature=data.temperature)
+        agent.model_settings = self._settings(data)
         agent.tools = [*self._tools(data), *self._client_tools()]
         agent.handoffs = [self._handoff(self._team.agent(target)) for target in data.handoffs]
         agent.input_guardrails = [_guardrail(g) for g in data.guardrails]
         return agent
+
+    def _settings(self, data: AgentData) -> ModelSettings:
+        """The SDK's own for this model: left alone, a GPT-5 thinks, and writes, at a length that no chat has time for."""
+        usual = get_default_model_settings(self._models.name(self._turn.model or data.model))
+        return usual.resolve(ModelSettings(temperature=data.temperature))
 
     def _handoff(self, data: AgentData) -> Handoff[Turn, Agent[Turn]]:
         async def hand_over(_context: RunContextWrapper[Turn], _arguments: str) -> Agent[Turn]:
