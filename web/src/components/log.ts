@@ -165,11 +165,14 @@ export class Log extends LitElement {
   /** What the reader looks at, and where on the screen it is: it stays there when a page comes before it. */
   #anchor: { entry: Element; top: number } | undefined;
   #following = true;
+  /** Turns that the customer's voice began: their answers were spoken, too. */
+  #spoken = new Set<string | undefined>();
   #top = 0;
 
   override render() {
     const { snapshot } = this.view;
     const entries = grouped(snapshot?.items ?? [], new Set(snapshot?.open));
+    this.#spoken = new Set(snapshot?.items.map((item) => (item.kind === "message" && item.mode === "voice" ? item.turn : undefined)));
     const last = entries.length - 1;
     const blank = !entries.length && !this.view.unsent.length;
     return html`
@@ -214,7 +217,7 @@ export class Log extends LitElement {
       .author=${m.author ?? this.texts.colleague}
       .at=${m.at}
       .heard=${m.heard}
-      .spoken=${m.mode === "voice"}
+      .spoken=${m.mode === "voice" || (!!m.turn && this.#spoken.has(m.turn))}
       .rating=${m.rating ?? ""}
       ?newest=${newest}
       @rate=${(event: CustomEvent) => void this.conversation.rate(m.id, event.detail as "up" | "down")}
