@@ -151,6 +151,8 @@ class VoiceSession:
             await asyncio.sleep(BEAT_SECONDS)
 
     async def aclose(self) -> None:
+        if self._ending is not None:
+            await asyncio.wait([self._ending])
         self._over()
         await self.live.aclose()
         if self._following is not None:
@@ -296,14 +298,15 @@ class VoiceSession:
         return self._falling is not None
 
     def _failed(self, error: ErrorEvent) -> None:
-        kind = getattr(error.error, "type", "")
-        if kind == "realtime_model_error":
-            # Of one that it takes for the end LiveKit closes the session, and with it the way to the pipeline.
-            error.error.recoverable = True
+        kind, recoverable = getattr(error.error, "type", ""), getattr(error.error, "recoverable", False)
+        if kind == "realtime_model_error" and recoverable:
             code = getattr(getattr(error.error.error, "body", None), "code", None)
             if code not in HARMLESS:
                 self.unanswered()
-        elif kind in ("stt_error", "tts_error") and not getattr(error.error, "recoverable", False):
+        elif kind == "realtime_model_error" and self.mode in ("realtime", "supervised") and not self.falling:
+            # LiveKit closes the session. It is the account that is refused: its ear and voice would be, too.
+            self.end("realtime_failed", "speech")
+        elif kind in ("stt_error", "tts_error") and not recoverable:
             self.end("speech_failed", "speech")
 
     def unanswered(self) -> None:

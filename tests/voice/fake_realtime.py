@@ -33,6 +33,8 @@ class Faults:
     acknowledge_items: bool = True
     echo_metadata: bool = True
     close_after_created: bool = False
+    close_after_words: int | None = None  # in the middle of a message
+    mute: bool = False  # connected, and nothing comes any more
     reject: str | None = None  # an error's code, in the place of a response
     drop_calls: bool = False
     transcribe: bool = True
@@ -66,9 +68,12 @@ class FakeRealtime:
     def line(self) -> _Line:
         return self._lines[-1]
 
-    async def customer_says(self, text: str) -> None:
+    async def customer_says(self, text: str) -> str:
         """Into the microphone: the server's own voice detection hears the end of it, transcribes it and answers."""
-        await self.line.customer_says(text)
+        return await self.line.customer_says(text)
+
+    async def transcribe(self, item: str, text: str) -> None:
+        await self.line.transcribe(item, text)
 
     async def hang_up(self) -> None:
         """Every socket is cut."""
@@ -167,7 +172,7 @@ class _Line:
 
     # ---- the customer's voice
 
-    async def customer_says(self, text: str) -> None:
+    async def customer_says(self, text: str) -> str:
         item = self._id("item")
         await self.send("input_audio_buffer.speech_started", item_id=item, audio_start_ms=0)
         await self.send("input_audio_buffer.speech_stopped", item_id=item, audio_end_ms=0)
@@ -175,9 +180,13 @@ class _Line:
         await self._add({"id": item, "type": "message", "role": "user", "status": "completed", "content": content})
         self.items[-1]["content"] = [{"type": "input_text", "text": text}]
         if self.fake.faults.transcribe:
-            type_ = "conversation.item.input_audio_transcription.completed"
-            await self.send(type_, item_id=item, content_index=0, transcript=text)
+            await self.transcribe(item, text)
         self._respond(None)
+        return item
+
+    async def transcribe(self, item: str, text: str) -> None:
+        type_ = "conversation.item.input_audio_transcription.completed"
+        await self.send(type_, item_id=item, content_index=0, transcript=text)
 
     # ---- responses
 
@@ -189,6 +198,8 @@ class _Line:
         output: Items = []
         status = "completed"
         try:
+            if self.fake.faults.mute:
+                return
             await self.send("response.created", response=response)
             if self.fake.faults.close_after_created:
                 await self.socket.close(code=1011)
@@ -227,7 +238,10 @@ class _Line:
         await self.send("response.output_item.added", response_id=response, output_index=len(output), item=item)
         await self._add(item)
         await self.send("response.content_part.added", **place, part={"type": "text", "text": ""})
-        for word in act.text.split(" "):
+        for n, word in enumerate(act.text.split(" ")):
+            if n == self.fake.faults.close_after_words:
+                await self.socket.close(code=1011)
+                return
             await self.send("response.output_text.delta", **place, delta=f"{word} ")
         item |= {"status": "completed", "content": [{"type": "output_text", "text": act.text}]}
         output.append(item)

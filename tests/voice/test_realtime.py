@@ -167,16 +167,6 @@ async def test_a_claim_that_no_tool_has_made_true_is_corrected(core, settings):
         await fake.until(lambda event: "no tool has done it" in str(event.get("response")))
 
 
-async def test_speech_that_can_not_be_had_makes_it_text_with_one_line(core, settings):
-    async with calling(core, settings, "x") as call:
-        for _ in range(4):
-            call.mouth.events.put_nowait(RuntimeError("the service is down"))
-        changed = await call.watch.event(ModeChanged, mode="text")
-        assert changed.reason == "speech_failed"
-        assert "in writing" in changed.aloud
-        await asyncio.wait_for(call.voice.over.wait(), 5)
-
-
 async def test_a_supervised_model_asks_the_core_with_the_customers_words(core, settings):
     answers = ([Call("ask", {"request": "opening hours"})], [Say("At nine.")], [Say("You are welcome.")])
     async with speaking(core, settings, script(*answers), "We open at nine.", mode="supervised") as (call, fake):
@@ -197,3 +187,130 @@ async def test_a_supervised_models_small_talk_is_in_the_log_too(core, settings):
         await call.watch.event(TurnFinished)
         assert [m.text for m in call.events(MessageAdded)] == ["Good morning."]
         assert [m.text.strip() for m in call.events(MessageFinished)] == ["Hello!"]
+
+
+# ---- what a provider does wrong
+
+
+async def test_a_call_that_the_model_dropped_is_no_silence_the_core_answers(core, settings):
+    answers = ([Call("lookup", {"q": "x"})],)
+    async with speaking(core, settings, script(*answers), "It is 42.") as (call, fake):
+        fake.faults = Faults(drop_calls=True)
+        await fake.customer_says("What is x?")
+        await call.watch.event(ModeChanged, mode="pipeline", reason="realtime_failed")
+        await call.ear.hears("It is 42.")
+        assert [m.text for m in call.events(MessageAdded)] == ["What is x?"]
+
+
+async def test_a_line_that_is_dead_without_being_closed_is_given_up(core, settings):
+    async with speaking(core, settings, script(), "It is 42.", silence=0.3) as (call, fake):
+        fake.faults = Faults(mute=True)
+        await fake.customer_says("What is x?")
+        await call.ear.hears("I am still here")
+        await call.ear.hears("It is 42.")
+
+
+async def test_an_answer_that_breaks_off_is_given_by_the_core(core, settings):
+    async with speaking(core, settings, script([Say("We open at nine or so.")]), "Nine sharp.") as (call, fake):
+        fake.faults = Faults(close_after_words=3)
+        await fake.customer_says("When do you open?")
+        await call.ear.hears("I am still here")
+        await call.ear.hears("Nine sharp.")
+        await call.watch.event(TurnFinished, status="done")
+        assert [(m.text, m.status) for m in call.events(MessageFinished)][-1] == ("Nine sharp.", "complete")
+        assert [m.text for m in call.events(MessageAdded)] == ["When do you open?"]
+
+
+async def test_an_account_that_is_refused_makes_it_text_with_one_line(core, settings):
+    async with speaking(core, settings, script(), "It is 42.") as (call, fake):
+        fake.faults = Faults(reject="insufficient_quota")
+        await fake.line.error("insufficient_quota", {})
+        changed = await call.watch.event(ModeChanged, mode="text", reason="realtime_failed")
+        assert "in writing" in changed.aloud
+        await asyncio.wait_for(call.voice.over.wait(), 10)
+        typed = await call.door.say(ANA, call.conversation, "What is x?", client_message_id="t1")
+        await call.watch.event(TurnFinished, turn=typed.turn, status="done")
+
+
+async def test_a_refusal_without_harm_changes_nothing(core, settings):
+    async with speaking(core, settings, script([Say("Hello.")])) as (call, fake):
+        await fake.line.error("conversation_already_has_active_response", {})
+        await fake.customer_says("Hi.")
+        await call.watch.event(TurnFinished, status="done")
+        assert call.voice.mode == "realtime"
+
+
+async def test_a_server_that_does_not_echo_metadata_is_not_waited_for(core, settings):
+    """LiveKit holds such an answer back for ten seconds."""
+    answers = ([Call("lookup", {"q": "x"})], [Say("Much later: 42.")])
+    async with speaking(core, settings, script(*answers), "It is 42.", silence=0.5) as (call, fake):
+        fake.faults = Faults(echo_metadata=False)
+        await fake.customer_says("What is x?")
+        await call.ear.hears("It is 42.")
+        await call.watch.event(TurnFinished, status="done")
+        assert [m.text.strip() for m in call.events(MessageFinished)] == ["It is 42."]
+        assert len(call.events(ToolCalled)) == 1
+
+
+async def test_items_that_are_never_acknowledged_delay_an_answer_and_lose_none(core, settings):
+    answers = ([Call("lookup", {"q": "x"})], [Say("It is 42.")])
+    async with speaking(core, settings, script(*answers), "It is 42.", silence=15) as (call, fake):
+        fake.faults = Faults(acknowledge_items=False)
+        await fake.customer_says("What is x?")
+        await call.watch.until(lambda i: getattr(getattr(i, "event", None), "status", "") == "done", seconds=20)
+        await call.watch.until(lambda i: isinstance(getattr(i, "event", None), TurnFinished), seconds=20)
+        assert [m.text.strip() for m in call.events(MessageFinished)] == ["It is 42."]
+        assert len(call.events(ToolCalled)) == 1
+
+
+async def test_a_tool_that_does_not_exist_is_called_by_nobody(core, settings, shop):
+    answers = ([Call("teleport", {})], [Say("I can't do that.")])
+    async with speaking(core, settings, script(*answers)) as (call, fake):
+        await fake.customer_says("Beam me up.")
+        await call.watch.event(TurnFinished, status="done")
+        assert [m.text.strip() for m in call.events(MessageFinished)] == ["I can't do that."]
+        assert call.events(ToolCalled) == []
+        assert shop.effects == []
+
+
+async def test_words_that_come_after_their_answer_are_before_it_in_the_log(core, settings):
+    async with speaking(core, settings, script([Say("Gladly.")], [Say("At nine.")])) as (call, fake):
+        fake.faults = Faults(transcribe=False)
+        item = await fake.customer_says("Thank you.")
+        await call.ear.hears("Gladly.")
+        await fake.transcribe(item, "Thank you.")
+        await call.watch.event(TurnFinished, status="done")
+        fake.faults = Faults()
+        await fake.customer_says("When do you open?")
+        await call.watch.until(lambda i: getattr(getattr(i, "event", None), "text", "").strip() == "At nine.")
+        said = [e.text.strip() for e in call.watch.events if isinstance(e, MessageAdded | MessageFinished)]
+        assert said == ["Thank you.", "Gladly.", "When do you open?", "At nine."]
+        assert call.voice.mode == "realtime"
+
+
+async def test_words_that_could_not_be_written_down_are_said_to_be_missing(core, settings):
+    async with speaking(core, settings, script([Say("Pardon?")])) as (call, fake):
+        fake.faults = Faults(transcribe=False)
+        await fake.customer_says("Mumble.")
+        await call.watch.until(lambda i: isinstance(getattr(i, "event", None), TurnFinished), seconds=15)
+        said = [e.text.strip() for e in call.watch.events if isinstance(e, MessageAdded | MessageFinished)]
+        assert said == ["[not understood]", "Pardon?"]
+
+
+async def test_a_supervised_answer_whose_line_is_cut_is_said_by_the_pipeline(core, settings):
+    answers = ([Call("ask", {"request": "opening hours"})], [Say("At nine.")])
+    async with speaking(core, settings, script(*answers), "We open at nine.", mode="supervised") as (call, fake):
+        fake.faults = Faults(close_after_words=0)
+        await fake.customer_says("When do you open?")
+        await call.watch.event(ModeChanged, mode="pipeline", reason="realtime_failed")
+        await call.ear.hears("We open at nine.")
+        assert [m.text for m in call.events(MessageAdded)] == ["When do you open?"]
+        assert [m.text for m in call.events(MessageFinished)] == ["We open at nine."]
+
+
+async def test_words_that_a_supervised_model_never_took_are_answered_by_the_pipeline(core, settings):
+    async with speaking(core, settings, script(), "At nine.", mode="supervised") as (call, fake):
+        fake.faults = Faults(close_after_created=True)
+        await fake.customer_says("When do you open?")
+        await call.ear.hears("At nine.")
+        assert [m.text for m in call.events(MessageAdded)] == ["When do you open?"]
