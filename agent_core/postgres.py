@@ -26,6 +26,8 @@ POOL = 20
 AGAIN = {"40001", "40P01", "23505"}
 ATTEMPTS = 4
 RECONNECT_SECONDS = 1.0
+#: What a server must not have switched off, lest a crash of its machine loses what was acknowledged.
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 #: Classes of SQLSTATE that say "not now": no connection, rolled back, no resources, shut down, broken.
 NOT_NOW = ("08", "25", "40", "53", "55", "57", "58", "XX")
 
@@ -62,6 +64,9 @@ class Postgres:
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(check)
+                for setting in DURABLE:
+                    if (await connection.exec_driver_sql(f"SHOW {setting}")).scalar() == "off":
+                        logger.warning("%s is off: when the database's machine crashes, messages are lost", setting)
         except (OSError, sa.exc.DBAPIError, asyncpg.PostgresError, SetupError) as error:
             await engine.dispose()
             if isinstance(error, SetupError):

@@ -183,6 +183,8 @@ async def _postgres(url: str) -> Finding:
     import asyncpg
     from sqlalchemy.engine import make_url
 
+    from agent_core.postgres import DURABLE
+
     parsed = make_url(url).set(drivername="postgresql")
     try:
         dsn = parsed.render_as_string(hide_password=False)
@@ -193,15 +195,18 @@ async def _postgres(url: str) -> Finding:
     try:
         version = await connection.fetchval("SHOW server_version")
         read_only = await connection.fetchval("SHOW transaction_read_only")
+        off = [name for name in DURABLE if await connection.fetchval(f"SHOW {name}") == "off"]
     finally:
         await connection.close()
     if read_only == "on":
         return Finding(
             "database", "setup", f"PostgreSQL {version} at {parsed.host} takes no writes", "name its primary"
         )
-    return Finding(
-        "database", "ok", f"PostgreSQL {version} at {parsed.host or 'localhost'}, database {parsed.database}"
-    )
+    here = f"PostgreSQL {version} at {parsed.host or 'localhost'}, database {parsed.database}"
+    if off:
+        text = f"{here}: {', '.join(off)} off, so a crash of its machine loses messages"
+        return Finding("database", "warning", text, f"switch on {', '.join(off)}")
+    return Finding("database", "ok", here)
 
 
 # ---- what is behind it

@@ -97,6 +97,17 @@ async def test_a_database_server_that_is_not_there_is_told(settings):
     assert "PostgreSQL at 127.0.0.1" in found["database"].text
 
 
+@pytest.mark.postgres
+async def test_a_database_server_that_forgets_at_a_crash_is_told(settings, postgres):
+    url = postgres.create()  # quick, as tests like it: fsync and its kin are off
+    try:
+        found = await examined(settings.model_copy(update={"database_url": url, "secret": SecretStr("s" * 32)}))
+        assert found["database"].level == "warning"
+        assert found["database"].todo == "switch on fsync, full_page_writes, synchronous_commit"
+    finally:
+        postgres.drop(url)
+
+
 async def test_servers_that_share_a_database_need_a_shared_secret(settings):
     found = await examined(settings.model_copy(update={"database_url": "postgresql://nobody@127.0.0.1:9/none"}))
     assert "PARLEY_SECRET" in found["secret"].todo
