@@ -11,8 +11,6 @@ export type Note =
   | "callEnded"
   | "callTakenOver"
   | "callLost"
-  | "callSpeechFailed"
-  | "callFallback"
   | "callUnavailable"
   | "callElsewhere"
   | "micDenied"
@@ -32,6 +30,8 @@ export interface Call {
   /** What is being said, one of each side at most. What was said stands in the thread. */
   captions: readonly Caption[];
   note: Note | "";
+  /** The server's own words on it, which count over the note: they were said aloud, too, where that was possible. */
+  words: string;
 }
 
 export type Happening =
@@ -45,7 +45,7 @@ export type Happening =
   | { type: "silent"; silent: boolean }
   | { type: "caption"; caption: Caption }
   | { type: "landed" }
-  | { type: "mode"; mode: string; session: string | undefined; reason: string | undefined }
+  | { type: "mode"; mode: string; session?: string; reason?: string; aloud?: string }
   | { type: "ended"; note: Note }
   | { type: "read" };
 
@@ -58,15 +58,11 @@ export const QUIET: Call = {
   silent: false,
   captions: [],
   note: "",
+  words: "",
 };
 
-/** How a call ended, by the words of the log; all else is a line that broke. */
-const REASONS: Record<string, Note> = {
-  left: "callEnded",
-  taken_over: "callTakenOver",
-  speech_failed: "callSpeechFailed",
-  not_configured: "callSpeechFailed",
-};
+/** How a call ended, as the log has it; all else is a line that broke. */
+const REASONS: Record<string, Note> = { left: "callEnded", taken_over: "callTakenOver" };
 
 /** Whether the microphone may be open. */
 export function live(call: Call): boolean {
@@ -82,7 +78,8 @@ export function next(call: Call, e: Happening): Call {
     case "declined":
       return call.place === "explaining" ? QUIET : call;
     case "read":
-      return call.place === "over" ? QUIET : { ...call, note: "" };
+      if (call.place === "over") return QUIET;
+      return call.words ? { ...call, words: "" } : call;
     case "mode":
       return changed(call, e);
     case "ended":
@@ -124,10 +121,11 @@ function acted(call: Call, state: string): Call {
 /** The log's word on it counts over what the line made one think. */
 function changed(call: Call, e: Happening & { type: "mode" }): Call {
   if (!call.session || e.session !== call.session) return call;
-  if (e.mode !== "text") return live(call) && e.reason ? { ...call, note: "callFallback" } : call;
+  const words = e.aloud ?? "";
+  if (e.mode !== "text") return live(call) ? { ...call, words: words || call.words } : call;
   const note = REASONS[e.reason ?? "left"] ?? "callLost";
-  if (live(call)) return over(call, note);
-  return call.place === "over" && call.note === "callLost" ? { ...call, note } : call;
+  if (live(call)) return { ...over(call, note), words };
+  return call.place === "over" && call.note === "callLost" ? { ...call, note, words } : call;
 }
 
 /** The session stays known: the log may say more of it. */
@@ -151,7 +149,8 @@ export function word(call: Call): "connecting" | "reconnecting" | "muted" | "lis
 }
 
 /** What a screen reader is told of a change; the rest is heard, or stands in the thread. */
-export function news(before: Call, after: Call): Note | "connecting" | "reconnecting" | "callOn" | "" {
+export function news(before: Call, after: Call): Note | "connecting" | "reconnecting" | "callOn" | "words" | "" {
+  if (after.words && after.words !== before.words) return "words";
   if (after.note && after.note !== before.note) return after.note;
   if (!live(after)) return "";
   if (!live(before)) return "connecting";

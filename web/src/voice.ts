@@ -142,8 +142,8 @@ export class Voice {
   heard(event: Watched): void {
     if (event.type === "message.added" && event["mode"] === "voice") this.#take({ type: "landed" });
     if (event.type === "mode.changed") {
-      const { mode, session, reason } = event;
-      this.#take({ type: "mode", mode, session, reason });
+      const { mode, session, reason, aloud } = event;
+      this.#take({ type: "mode", mode, session, reason, aloud });
     }
   }
 
@@ -237,7 +237,7 @@ function possible(): boolean {
 /** What can't be helped here, and what may be better later. */
 function noteOf(error: unknown): Note {
   if (error instanceof Refusal && error.status === 409) return "callElsewhere";
-  const { name = "" } = error as Error;
+  const { name } = error as Error;
   if (name === "NotAllowedError" || name === "SecurityError") return "micDenied";
   const microphone = ["NotFoundError", "OverconstrainedError", "NotReadableError", "AbortError"].includes(name);
   return microphone ? "micMissing" : "callUnavailable";

@@ -9,7 +9,7 @@ const SPEAKING: Happening[] = [
   { type: "agent", state: "listening" },
 ];
 const says = (who: Caption["who"], id: string, text: string): Happening => ({ type: "caption", caption: { who, id, text } });
-const mode = (mode: string, session: string, reason?: string): Happening => ({ type: "mode", mode, session, reason });
+const mode = (mode: string, session: string, reason?: string, aloud?: string): Happening => ({ type: "mode", mode, session, reason, aloud });
 
 test("a first call is explained, and nothing begins before the customer says so", () => {
   const asked = after({ type: "asked", known: false });
@@ -60,9 +60,15 @@ test("how a call ended is told as the log has it", () => {
   assert.equal(notes("taken_over"), "callTakenOver");
   assert.equal(notes("worker_lost"), "callLost");
   assert.equal(notes("worker_ended"), "callLost");
-  assert.equal(notes("speech_failed"), "callSpeechFailed");
+  assert.equal(notes("speech_failed"), "callLost");
   assert.equal(notes("left"), "callEnded");
   assert.equal(notes("a reason of tomorrow"), "callLost");
+});
+
+test("the server's own words on how it ended count", () => {
+  const call = after(...SPEAKING, mode("text", "voice_1", "limit", "The time for this call is over."));
+  assert.deepEqual([call.place, call.words], ["over", "The time for this call is over."]);
+  assert.equal(next(call, { type: "read" }), QUIET);
 });
 
 test("a line that broke is explained by the log when its word comes later", () => {
@@ -81,10 +87,11 @@ test("a call on another device changes nothing here", () => {
 });
 
 test("a mode that gave way to another is told, and the call goes on", () => {
-  const call = after(...SPEAKING, mode("pipeline", "voice_1", "realtime_failed"));
-  assert.deepEqual([call.place, call.note], ["on", "callFallback"]);
-  assert.equal(next(call, { type: "read" }).note, "");
-  assert.equal(after(...SPEAKING, mode("pipeline", "voice_1")).note, "");
+  const call = after(...SPEAKING, mode("pipeline", "voice_1", "realtime_failed", "My line was interrupted."));
+  assert.deepEqual([call.place, call.words], ["on", "My line was interrupted."]);
+  assert.equal(next(call, mode("pipeline", "voice_1")).words, "My line was interrupted.");
+  assert.equal(next(call, { type: "read" }).words, "");
+  assert.equal(after(...SPEAKING, mode("pipeline", "voice_1")).words, "");
 });
 
 test("when it is over nothing of it is left but the note, until that was read", () => {
@@ -109,6 +116,7 @@ test("a screen reader is told of what cannot be heard, once", () => {
     { type: "broken", broken: true },
     { type: "broken", broken: true },
     { type: "broken", broken: false },
+    mode("pipeline", "voice_1", "realtime_failed", "My line was interrupted."),
     { type: "ended", note: "callLost" },
   ];
   for (const happening of happenings) {
@@ -117,5 +125,5 @@ test("a screen reader is told of what cannot be heard, once", () => {
     const said = news(before, call);
     if (said) told.push(said);
   }
-  assert.deepEqual(told, ["connecting", "callOn", "reconnecting", "callOn", "callLost"]);
+  assert.deepEqual(told, ["connecting", "callOn", "reconnecting", "callOn", "words", "callLost"]);
 });

@@ -215,7 +215,7 @@ export class CallElement extends LitElement {
       </div>
       ${this.choosing ? this.picker() : nothing}
       ${call.silent ? html`<button type="button" @click=${() => voice.sound()}>${texts.soundOn}</button>` : nothing}
-      ${call.note ? html`<p class="note small">${texts[call.note]}</p>` : nothing} ${this.captions()}
+      ${call.words ? html`<p class="note small" dir="auto">${harmless(call.words)}</p>` : nothing} ${this.captions()}
     </section>`;
   }
 
@@ -248,7 +248,7 @@ export class CallElement extends LitElement {
   private outcome() {
     const { texts, call } = this;
     return html`<section class="row outcome">
-      <p class="word">${call.note ? texts[call.note] : nothing}</p>
+      <p class="word" dir="auto">${harmless(call.words) || (call.note && texts[call.note])}</p>
       <button class="quiet icon small" type="button" aria-label=${texts.dismiss} title=${texts.dismiss} @click=${() => this.voice.read()}>${icons.cross()}</button>
     </section>`;
   }

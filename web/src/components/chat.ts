@@ -278,7 +278,7 @@ export class Chat extends LitElement {
   #called(before: Call): void {
     this.call = this.#voice.call;
     const said = news(before, this.call);
-    if (said && this.words) this.#say(this.words[said]);
+    if (said && this.words) this.#say(said === "words" ? this.call.words : this.words[said]);
     const inside = this.shadowRoot!.activeElement?.localName === "parley-call"; // what has the focus there may go
     if (inside && !live(this.call) && this.call.place !== "explaining") this.composer.focus();
     this.requestUpdate();

@@ -139,8 +139,6 @@ export const de: Texts = {
   callEnded: "Das Gespräch ist beendet. Sie können weiter schreiben.",
   callTakenOver: "Das Gespräch geht in einem anderen Fenster oder auf einem anderen Gerät weiter.",
   callLost: "Die Sprachverbindung ist abgebrochen. Sie können schreiben, nichts ist verloren.",
-  callSpeechFailed: "Hören und Sprechen klappt gerade nicht. Sie können schreiben, nichts ist verloren.",
-  callFallback: "Die Leitung war kurz unterbrochen. Bitte sprechen Sie weiter.",
   callUnavailable: "Gerade kann niemand sprechen. Schreiben geht; bitte versuchen Sie es später noch einmal mit dem Mikrofon.",
   callElsewhere: "Sie sprechen schon auf einem anderen Gerät mit uns.",
   micDenied: "Das Mikrofon ist hier nicht erlaubt. Sie können das im Browser neben der Adresse ändern.",

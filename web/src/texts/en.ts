@@ -140,8 +140,6 @@ export const en = {
   callEnded: "The call has ended. You can go on in writing.",
   callTakenOver: "The call goes on in another window or on another device.",
   callLost: "The voice connection broke. You can go on in writing, nothing is lost.",
-  callSpeechFailed: "Hearing and speaking do not work just now. You can go on in writing, nothing is lost.",
-  callFallback: "The line was interrupted for a moment. Please go on.",
   callUnavailable: "Nobody can talk just now. Writing works; please try the microphone again later.",
   callElsewhere: "You are speaking with us on another device already.",
   micDenied: "The microphone is not allowed here. Your browser lets you change that beside the address.",

@@ -139,8 +139,6 @@ export const es: Texts = {
   callEnded: "La llamada ha terminado. Puede seguir por escrito.",
   callTakenOver: "La llamada sigue en otra ventana o en otro dispositivo.",
   callLost: "Se cortó la conexión de voz. Puede seguir por escrito, no se ha perdido nada.",
-  callSpeechFailed: "Ahora mismo no podemos oír ni hablar. Puede seguir por escrito, no se ha perdido nada.",
-  callFallback: "La línea se interrumpió un momento. Puede continuar.",
   callUnavailable: "Ahora mismo no se puede hablar. Escribir funciona; pruebe el micrófono más tarde.",
   callElsewhere: "Ya está hablando con nosotros en otro dispositivo.",
   micDenied: "El micrófono no está permitido aquí. Puede cambiarlo en el navegador, junto a la dirección.",

@@ -139,8 +139,6 @@ export const fr: Texts = {
   callEnded: "L'appel est terminé. Vous pouvez continuer par écrit.",
   callTakenOver: "L'appel continue dans une autre fenêtre ou sur un autre appareil.",
   callLost: "La connexion vocale s'est interrompue. Vous pouvez continuer par écrit, rien n'est perdu.",
-  callSpeechFailed: "Nous ne pouvons ni entendre ni parler pour le moment. Vous pouvez continuer par écrit, rien n'est perdu.",
-  callFallback: "La ligne a été interrompue un instant. Vous pouvez continuer.",
   callUnavailable: "Il n'est pas possible de parler pour le moment. Écrire fonctionne ; réessayez le microphone plus tard.",
   callElsewhere: "Vous nous parlez déjà sur un autre appareil.",
   micDenied: "Le microphone n'est pas autorisé ici. Vous pouvez changer cela dans le navigateur, à côté de l'adresse.",
