@@ -77,10 +77,11 @@ def add_handlers(app: FastAPI) -> None:
 
 async def _parley(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ParleyError)
-    if isinstance(error, Overloaded):  # nothing broke; a traceback each would make the rush a flood
+    # States that we know: a line each, for a traceback each would make a rush, or an outage, a flood.
+    if isinstance(error, Overloaded):
         logger.info("%s %s: %s", request.method, request.url.path, error)
     elif error.status >= 500:
-        logger.warning("%s %s: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
+        logger.warning("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
     return of(error)
 
 
