@@ -51,7 +51,7 @@ class Shop:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    async def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 10) -> dict[str, Any]:
+    async def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 30) -> dict[str, Any]:
         """The first snapshot for which `wanted` holds."""
         async with asyncio.timeout(seconds):
             while True:
@@ -60,7 +60,7 @@ class Shop:
                     return snapshot
                 await asyncio.sleep(0.05)
 
-    async def idle(self, seconds: float = 10) -> dict[str, Any]:
+    async def idle(self, seconds: float = 30) -> dict[str, Any]:
         return await self.until(lambda snapshot: snapshot["turn"] is None, seconds)
 
     def fill_the_disk(self) -> None:
