@@ -21,7 +21,7 @@ from agent_core.events import (
     TurnFinished,
     body,
 )
-from agent_core.tables import conversations, deliverables, interrupts, voice_sessions
+from agent_core.tables import conversations, deliverables, interrupts, turns, voice_sessions
 from agent_core.tables import events as events_table
 
 ENDED_BY_FORK = "This copy of the conversation was made while it ran; the copy does not know how it ended."
@@ -49,6 +49,14 @@ def newest(connection: Connection, who: Principal, limit: int) -> list[Summary]:
     ]
 
 
+#: `team_version`: which version of the team answered.
+_turns = (
+    sa.select(turns.c.id, turns.c.number, turns.c.status, turns.c.team_version, turns.c.created_at)
+    .where(turns.c.conversation == sa.bindparam("c"))
+    .order_by(turns.c.number)
+)
+
+
 def export(connection: Connection, conversation: str) -> dict[str, Any]:
     """Everything we hold of a conversation: its log, and the rows that carry decisions."""
     return {
@@ -57,6 +65,7 @@ def export(connection: Connection, conversation: str) -> dict[str, Any]:
             {"seq": i.seq, "at": i.at, "type": i.event.type, **body(i.event)}
             for i in log.read_all(connection, conversation)
         ],
+        "turns": [dict(row._mapping) for row in connection.execute(_turns, {"c": conversation})],
         "interrupts": _rows(connection, interrupts, interrupts.c.conversation == conversation),
         "deliverables": _rows(connection, deliverables, deliverables.c.conversation == conversation),
         "voice_sessions": _rows(connection, voice_sessions, voice_sessions.c.conversation == conversation),

@@ -77,6 +77,7 @@ class Teams:
         except (NotFound, Invalid) as error:
             # Of a newer Parley that shares the database, or restored from a backup without it.
             logger.error("version %d of %s can't answer here: %s", number, self.file.name, error)
+            self._known[number] = self.current  # said once
             return self.current
         if number > self.current.number:
             self.current = found

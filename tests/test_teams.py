@@ -26,7 +26,7 @@ from agent_core.door import Start, TeamVersion
 from agent_core.errors import Conflict, Invalid, NotFound, SetupError
 from agent_core.events import InterruptOpened, TurnFinished, TurnWaiting
 from agent_core.settings import Settings
-from agent_core.tables import turns
+from agent_core.tables import team_versions, turns
 from agent_core.team import Team, read_team
 from agent_core.team_editor import Editor
 from agent_core.team_rows import FILE
@@ -213,7 +213,7 @@ async def test_a_published_version_that_cannot_answer_here_stops_the_start_with_
     async with core() as door:
         await publish(settings, label="Olga's")
         broken = json.dumps({**door._shop.team.body, "agents": [{"name": "lead", "colour": "blue"}]})
-        await door._db.write(lambda c: c.execute(sa.update(team_rows.team_versions).values(body=broken)))
+        await door._db.write(lambda c: c.execute(sa.update(team_versions).values(body=broken)))
     with pytest.raises(SetupError, match=r"version 2 of shop can't answer here: agents\.0\."):
         async with core():
             pass
@@ -236,7 +236,7 @@ async def test_what_is_published_answers_the_next_turn_and_the_running_one_keeps
         hold.go.set()
         await watching(door, ANA, conversation).event(TurnFinished, status="done")
         await say(door, watching, "And now?", conversation)
-        assert await answered_by(door) == [1, 2]
+        assert [turn["team_version"] for turn in (await door.export(ANA, conversation))["turns"]] == [1, 2]
     assert [str(told).partition("\n")[0] for told in models.instructions] == ["You help.", "You help.", "You are new."]
     assert "charge" in models.tools[1]
     assert "charge" not in models.tools[2]
@@ -363,6 +363,21 @@ async def test_every_process_answers_with_what_is_published(core: OpenCore, sett
         await say(b, watching, "3", conversation)
         assert await answered_by(a) == [1, 1, 2]
     assert str(there.instructions[1]).startswith("You are new.")
+
+
+async def test_a_version_that_this_process_cannot_read_is_said_once_and_passed_over(
+    core: OpenCore, settings: Settings, watching: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A newer Parley shares the database, and its teams can say more."""
+    async with core("One.", "Two.") as door:
+        await publish(settings, label="Olga's")
+        newer = json.dumps({**door._shop.team.body, "mood": "cheerful"})
+        await door._db.write(lambda c: c.execute(sa.update(team_versions).values(body=newer)))
+        with caplog.at_level(logging.ERROR, "parley.teams"):
+            conversation, _ = await say(door, watching, "1")
+            _, watch = await say(door, watching, "2", conversation)
+        assert (await watch.event(TurnFinished, status="done")).turn
+        assert caplog.text.count("version 2 of shop can't answer here: mood") == 1
 
 
 # ---- drafts
