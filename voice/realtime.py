@@ -162,7 +162,7 @@ class RealtimeAgent(Agent):
         # Where the line is lost in the middle of an answer, the core goes on from there.
         last = not self._owner.falling if interrupted else not preamble
         self._scribe.told(text, interrupted=interrupted, last=last, used=used, answers=answers)
-        if not preamble and not interrupted and unfounded(text, self._done):
+        if not preamble and not interrupted and unfounded(text, self._done, self._owner.language):
             logger.warning("the model claimed what no tool had done")
             self.session.generate_reply(
                 instructions="You just said that something was done, but no tool has done it. Correct yourself now, "

@@ -1,8 +1,13 @@
-"""What voice adds to a turn: `python -m tests.voice.figures [turns]`.
+"""Figures of voice, each by one command that ends in its time: `python -m tests.voice.figures [NAME [COUNT]]`.
 
-From the final transcript to the first words at the speech synthesis, in a call without sound; beside it the core's own
-time, from a message at its door to its first words there. Both over HTTP on this machine, in turns, with a scripted model.
-Then as many realtime sockets are cut as half the turns, and the time to the pipeline's first words is taken.
+latency   what voice adds to a turn: from the final transcript to the first words at the speech synthesis, in a call without
+          sound, less the core's own time, from a message at its door to its first words there; both over HTTP, in turns
+fallback  from the cut of a realtime socket to the pipeline's first words
+mixed     turns in writing and by voice, with barge-ins: their order, what was lost or doubled, and what was kept of answers
+kills     the worker is killed in the middle of an utterance, in calls through a real LiveKit server
+calls     calls that one core bears, and their memory, with a speech service and with the embedded voice and ear
+
+Without a name: the first three, which need no LiveKit server.
 """
 
 from __future__ import annotations
@@ -13,38 +18,17 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent_core import open_core
 from agent_core.events import Cursor, TextDelta, TurnFinished
-from agent_core.settings import Settings
-from tests.conftest import TEAM
-from tests.scripted import ScriptedModels
 from tests.voice.fake_realtime import Say
+from tests.voice.measured import a_core, line, settings
+from tests.voice.mixed import mixed
+from tests.voice.room_figures import calls, kills
 from tests.voice.stage import SERVICE, calling
 from tests.voice.test_realtime import speaking
-
-WORDS = "We open at nine."
-
-
-def settings(folder: Path) -> Settings:
-    team = folder / "team.yaml"
-    team.write_text(TEAM.replace("\\\\\\\\", "\\\\"))
-    values: dict[str, Any] = {"openai_api_key": None, "openai_base_url": None, "demo_pace_ms": 0}
-    url = f"sqlite:///{folder}/parley.db"
-    return Settings(_env_file=None, database_url=url, team_file=team, **values)  # type: ignore[call-arg]
-
-
-def a_core(chosen: Settings) -> Callable[..., Any]:
-    @asynccontextmanager
-    async def core(*_steps: Any, **_how: Any) -> Any:
-        async with open_core(chosen, models=ScriptedModels(otherwise=lambda _items: WORDS)) as door:
-            yield door
-
-    return core
 
 
 async def spoken(call: Any) -> float:
@@ -76,12 +60,6 @@ async def written(call: Any, n: int) -> float:
     return took
 
 
-def line(name: str, seconds: list[float]) -> str:
-    ranked = sorted(seconds)
-    p95 = ranked[int(0.95 * (len(ranked) - 1))]
-    return f"{name:<44} p50 {statistics.median(ranked) * 1e3:7.1f} ms   p95 {p95 * 1e3:7.1f} ms   n {len(ranked)}"
-
-
 async def latency(turns: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         chosen = settings(Path(folder))
@@ -107,11 +85,28 @@ async def fallback() -> float:
             return time.perf_counter() - began
 
 
-async def main(turns: int) -> None:
-    logging.disable(logging.ERROR)
-    await latency(turns)
-    print(line("realtime socket cut to the pipeline's words", [await fallback() for _ in range(turns // 2)]))
+async def fallbacks(count: int) -> None:
+    print(line("realtime socket cut to the pipeline's words", [await fallback() for _ in range(count)]))
+
+
+#: How often by default, and how many seconds it may take at most.
+FIGURES: dict[str, tuple[Callable[[int], Awaitable[None]], int, float]] = {
+    "latency": (latency, 40, 300),
+    "fallback": (fallbacks, 20, 300),
+    "mixed": (mixed, 200, 900),
+    "kills": (kills, 30, 1800),
+    "calls": (calls, 3, 900),
+}
+
+
+async def main(names: Sequence[str], count: int | None) -> None:
+    logging.disable(logging.CRITICAL)
+    for name in names:
+        figure, usual, seconds = FIGURES[name]
+        async with asyncio.timeout(seconds):
+            await figure(count or usual)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 40))
+    chosen = sys.argv[1:2] or ["latency", "fallback", "mixed"]
+    asyncio.run(main(chosen, int(sys.argv[2]) if len(sys.argv) > 2 else None))
