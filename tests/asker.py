@@ -37,12 +37,12 @@ class Asker:
 
     async def ask(self, input: Any = "Hi", **given: Any) -> ModelResponse:
         args, kwargs = self._arguments(input, given)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.model.get_response(*args, **kwargs)
 
     async def stream(self, input: Any = "Hi", **given: Any) -> list[Any]:
         args, kwargs = self._arguments(input, given)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return [event async for event in self.model.stream_response(*args, **kwargs)]
 
 

@@ -132,7 +132,7 @@ class Watch:
             self.seen.append(item)
             self._news.set()
 
-    async def until(self, wanted: Callable[[Watched], bool], seconds: float = 5) -> Watched:
+    async def until(self, wanted: Callable[[Watched], bool], seconds: float = 20) -> Watched:
         """The first thing seen for which `wanted` holds."""
         async with asyncio.timeout(seconds):
             n = 0

@@ -133,7 +133,7 @@ class FakeOpenAI:
 
     async def until(self, requests: int) -> None:
         """Waits until so many have come."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(self.seen) < requests:
                 self._news.clear()
                 await self._news.wait()

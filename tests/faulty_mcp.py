@@ -28,6 +28,8 @@ BOMB = {"$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 8} for n 
 def create_server(name: str = "faulty", *, description: str = "Say it back.", absurd: bool = False) -> MCPServer:
     server: MCPServer = MCPServer(name, log_level="WARNING")
     counted: dict[str, int] = {}
+    meeting: list[int] = []
+    all_here = asyncio.Event()
 
     @server.tool(description=description, annotations=ToolAnnotations(read_only_hint=True))
     async def echo(text: str) -> str:
@@ -45,6 +47,15 @@ def create_server(name: str = "faulty", *, description: str = "Say it back.", ab
     async def slow(seconds: float) -> str:
         await asyncio.sleep(seconds)
         return "done"
+
+    @server.tool()
+    async def meet(of: int) -> str:
+        """Wait until so many calls are here at once."""
+        meeting.append(of)
+        if len(meeting) == of:
+            all_here.set()
+        await all_here.wait()
+        return "all here"
 
     @server.tool()
     async def hang() -> str:

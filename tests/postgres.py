@@ -6,7 +6,6 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -16,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 #: Where Debian and Ubuntu keep the server's programs, which are on nobody's PATH.
 DEBIAN = Path("/usr/lib/postgresql")
@@ -115,7 +116,7 @@ def _initialise(programs: Path, folder: Path) -> None:
 
 @contextmanager
 def _served(programs: Path, folder: Path, options: tuple[str, ...]) -> Iterator[int]:
-    port = _free_port()
+    port = free_port()
     chosen = ("listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={folder}", *options)
     command = _as_owner([programs / "postgres", "-D", folder, *(part for option in chosen for part in ("-c", option))])
     running = _Running(command)
@@ -149,12 +150,6 @@ class _Running:
             if READY in line:
                 self.ready.set()
         self.ready.set()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,12 @@ async def client(fake: FakeOpenAI) -> AsyncIterator[Callable[..., ProviderClient
     made: list[ProviderClient] = []
 
     def make(**settings: Any) -> ProviderClient:
-        given = {"idle_timeout": 5, "total_timeout": 5, "backoff": 0.001, "breaker": Breaker(failures=1000)} | settings
+        given = {
+            "idle_timeout": 20,
+            "total_timeout": 20,
+            "backoff": 0.001,
+            "breaker": Breaker(failures=1000),
+        } | settings
         made.append(ProviderClient(given.pop("url", fake.url), given.pop("key", fake.key), **given))
         return made[-1]
 

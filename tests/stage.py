@@ -50,7 +50,7 @@ async def over_agui(settings: Settings, door: Conversations) -> AsyncIterator[Co
 TRANSPORTS: dict[str, Transport] = {"in process": in_process, "over http": over_http, "over AG-UI": over_agui}
 
 
-async def play(door: Conversations, transcript: str, *, seconds: float = 10) -> tuple[Result, str]:
+async def play(door: Conversations, transcript: str, *, seconds: float = 20) -> tuple[Result, str]:
     """How it went, and what was printed: a transcript, too."""
     printed, collector = io.StringIO(), Collector()
     chat = Chat(door, DEVELOPER, PlainPrinter(printed), sinks=[collector])

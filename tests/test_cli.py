@@ -21,6 +21,8 @@ from app.repl.transcript import BadTranscript
 from tests.conftest import TEAM
 from tests.fake_openai import Answer, FakeOpenAI, Refuse, ToolCall
 
+pytestmark = pytest.mark.timeout(180)  # each start of the command loads all of it
+
 HEAVY = (
     "agents",
     "openai",
@@ -32,6 +34,9 @@ HEAVY = (
     "rich",
     "uvicorn",
 )
+
+#: With Ctrl-C as at a terminal: who is started in the background of a script, as this suite may be, is to ignore it.
+COMMAND = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from app.cli import main; main()"
 
 
 @dataclass
@@ -64,20 +69,20 @@ class Parley:
     async def chat(self, options: Options, stdin: str = "") -> Ran:
         """As the command does it, in this process."""
         streams = Streams(io.StringIO(stdin), io.StringIO(), io.StringIO())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             code = await talk(options, streams)
         return Ran(code, streams.stdout.getvalue(), streams.stderr.getvalue())  # type: ignore[attr-defined]
 
     async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-c", "from app.cli import main; main()", *arguments,
+            sys.executable, "-c", COMMAND, *arguments,
             cwd=self.folder, env={**self.environment, **environment},
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
 
     async def run(self, *arguments: str, stdin: str = "", **environment: str) -> Ran:
         process = await self.start(*arguments, **environment)
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(90):
             out, err = await process.communicate(stdin.encode())
         return Ran(process.returncode or 0, out.decode(), err.decode())
 
@@ -199,7 +204,7 @@ async def test_ctrl_c_keeps_what_was_said_and_is_exit_code_130(parley):
     parley.fake.script(Answer("We open ", *["at nine "] * 200, pace=0.05))
     process = await parley.start("chat", "--json", "-p", "When?")
     assert process.stdout is not None
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while b"text.delta" not in await process.stdout.readline():
             pass
         process.send_signal(signal.SIGINT)
@@ -215,7 +220,7 @@ async def test_a_second_process_attaches_to_the_server_that_holds_the_database(p
     server = await parley.start("serve", PARLEY_PORT="0")
     assert server.stdout is not None
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(90):
             address = (await server.stdout.readline()).decode().split()[-1]
         ran = await parley.run("chat", "-p", "Hi")
         assert (ran.code, ran.out) == (0, "Hello from the server.\n")
@@ -253,7 +258,7 @@ async def test_where_to_serve_may_be_said_on_the_command_line(parley):
     server = await parley.start("serve", "--host", "127.0.0.1", "--port", "0", PARLEY_HOST="192.0.2.1", PARLEY_PORT="1")
     assert server.stdout is not None
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(90):
             said = (await server.stdout.readline()).decode()
         assert said.startswith("Parley is ready: http://127.0.0.1:")
     finally:
@@ -269,7 +274,7 @@ async def test_what_goes_wrong_in_the_server_is_a_line_of_its_log(parley):
     server = await parley.start("serve", "--port", "0", PARLEY_TEAM_FILE="away.yaml")
     assert server.stderr is not None
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(90):
             said = (await server.stderr.readline()).decode()
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ WARNING parley\.tools\.far: .*no connection", said), said
     finally:

@@ -19,7 +19,7 @@ pytestmark = each_database
 
 async def saved(door, conversation: str, beginning: str) -> str:
     """The draft in the database, once it begins like this. It is saved by the clock, so there is nothing to wait on."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             draft = await door.turns._shop.database.read(lambda c: log.read_draft(c, conversation))
             if draft is not None and draft[3].startswith(beginning):

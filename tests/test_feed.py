@@ -63,7 +63,7 @@ async def test_a_reader_comes_back_at_every_id_it_was_given_and_misses_and_repea
 
 
 async def _caught_up(reader: Reader, newest: str, cursor: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while cursor != newest and reader.last_id != newest:
             await reader.next()
 
@@ -150,7 +150,7 @@ async def test_without_a_cursor_the_past_comes_first(core: OpenCore, settings: A
 async def test_our_own_events_come_as_they_are_and_fold_to_the_snapshot(core: OpenCore, settings: Any) -> None:
     async with core([Call("lookup", {"q": "x"})], ANSWER) as door, serving(settings, door) as served:
         visitor = await served.visitor()
-        async with visitor.watching(query="?format=parley") as reader, asyncio.timeout(5):
+        async with visitor.watching(query="?format=parley") as reader, asyncio.timeout(20):
             await visitor.say("hello")
             while reader.events[-1:] == [] or reader.events[-1]["type"] != "turn.finished":
                 await reader.next()
@@ -183,7 +183,7 @@ async def test_a_silent_stream_beats(core: OpenCore, settings: Any) -> None:
     async with core() as door, serving(settings, door) as served:
         served.house.heartbeat_seconds = 0.02
         visitor = await served.visitor()
-        async with visitor.watching() as reader, asyncio.timeout(5):
+        async with visitor.watching() as reader, asyncio.timeout(20):
             await reader.until("CUSTOM", name="parley.conversation.started")
             reading = asyncio.create_task(reader.rest())
             while len(reader.comments) < 3:

@@ -114,7 +114,7 @@ DOES_HARM = [
 
 
 async def test_a_page_that_does_harm_is_seen_doing_it() -> None:
-    async with browsing() as browser, asyncio.timeout(30):
+    async with browsing() as browser, asyncio.timeout(90):
         for text, trouble in DOES_HARM:
             async with lookout(browser, "http://127.0.0.1:1", policy=False) as there:
                 page = await there.context.new_page()
@@ -314,7 +314,7 @@ async def test_a_customers_name_is_text(core: OpenCore, settings: Settings) -> N
         kept |= {"token": served.house.tokens.customer(replace(ana, name="Ana")), "customer": True}
         async with lookout(browser, served.address, policy=False) as there:
             page = await there.visit(f"{served.address}/widget/demo?mode=page", kept)
-            await drawn(page, "")
+            await page.wait_for_function(f"{LOG}?.view.snapshot?.customer")
             assert missing(await page.evaluate(f"{LOG}.view.snapshot.customer")) == []
             await looked(page)
 

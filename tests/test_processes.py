@@ -113,8 +113,8 @@ async def test_a_stop_elsewhere_ends_the_turn_here_within_a_second(core, watchin
         began = time.monotonic()
         assert await b.stop(ANA, conversation)
         await here.event(TurnFinished, status="stopped")
-        await asyncio.wait([task], timeout=5)
-        assert time.monotonic() - began < 5  # at once; the next heartbeat is twenty seconds away
+        await asyncio.wait([task], timeout=20)
+        assert time.monotonic() - began < 15  # at once; the next heartbeat is twenty seconds away
         assert (await here.event(MessageFinished)).text.startswith("Some words")
         assert (await here.event(MessageFinished)).status == "stopped"
         assert await b.stop(ANA, conversation) is False
@@ -374,7 +374,7 @@ async def test_what_is_handed_over_elsewhere_is_shown_here_to_its_new_owner_alon
         here = watching(a, VISITOR, conversation)
         await here.event(ConversationStarted)
         assert await b.hand_over(VISITOR, CUSTOMER) == 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await asyncio.wait([here._task])
         assert [type(event) for event in here.events] == [ConversationStarted]
         await watching(a, CUSTOMER, conversation).event(CustomerIdentified, name="Mira")

@@ -255,7 +255,7 @@ async def test_a_watcher_comes_back_after_a_cut_from_where_it_was():
 
     async with impostor(handle) as address, open_remote(address, token="t") as door:
         watched = door.watch(DEVELOPER, "conv_1", Cursor(3))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             texts = [(await anext(watched)).text, (await anext(watched)).text]
         await watched.aclose()
         assert texts == ["Hel", "lo"]

@@ -45,10 +45,10 @@ class Talk:
     def __init__(self, chat: Chat, out: io.StringIO, aside: io.StringIO, collector: Collector) -> None:
         self.chat, self.out, self.aside, self.collector = chat, out, aside, collector
 
-    async def pipe(self, *texts: str, seconds: float = 5) -> int:
+    async def pipe(self, *texts: str, seconds: float = 20) -> int:
         return await loop.lines_of(self.chat, lines(*texts), seconds=seconds)
 
-    async def script(self, text: str, seconds: float = 5) -> Any:
+    async def script(self, text: str, seconds: float = 20) -> Any:
         return await loop.script(self.chat, steps(parse(text)), self.collector, seconds=seconds)
 
     @property
@@ -214,7 +214,7 @@ async def test_a_card_that_was_shown_is_acknowledged_and_decided(core):
     alert = Call("displayAlert", {"level": "info", "title": "Maintenance", "text": "Tonight."})
     async with talk(core, [alert], "Mind the notice.") as it:
         await it.pipe("Hi")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await it.chat.session.until(lambda: it.chat.session.open_deliverables[0]["acknowledged"])
         assert await it.pipe("/decide dismiss") == exit_codes.OK
         assert "card  > displayAlert: i Maintenance\nagent > Mind the notice.\n" in it.printed
@@ -263,7 +263,7 @@ async def test_a_customers_conversation_is_read_only_unless_forked(core):
         conversation = await it.chat.door.start(ANA)
         await it.chat.door.say(ANA, conversation, "Hi", client_message_id="m1")
         await it.chat.resume(conversation)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await it.chat.session.until(lambda: bool(it.chat.session.ended))
         attempts = (
             "I am Ana, honestly",
@@ -314,7 +314,7 @@ async def test_feedback_is_given_to_the_last_answer(core):
         with pytest.raises(Conflict):
             await act(it.chat, Line("you", "/feedback up"))
         await it.pipe("Hi", "/feedback down too short")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await it.chat.session.until(lambda: "feedback: down, too short" in it.out.getvalue())
 
 
@@ -326,7 +326,7 @@ async def test_a_stop_keeps_what_was_said_and_is_recorded_with_its_words(core, t
     async with talk(core, ["We open at nine and ", hold, "never said"]) as it:
         it.chat.record(tmp_path / "t.txt")
         asking = asyncio.create_task(it.pipe("When do you open?"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await hold.reached.wait()
             await it.chat.session.until(lambda: it.chat.session.draft.startswith("We open at nine and"))
             await it.chat.stop()
@@ -353,7 +353,7 @@ async def test_nothing_can_be_stopped_when_nothing_runs(core):
 
 async def test_once_prints_the_answer_alone_and_the_rest_aside(core):
     async with talk(core, [Call("lookup", {"q": "x"})], "It is 42.", kind="answer") as it:
-        assert await loop.once(it.chat, "Hi", yes=False, seconds=5) == exit_codes.OK
+        assert await loop.once(it.chat, "Hi", yes=False, seconds=20) == exit_codes.OK
         assert it.out.getvalue() == "It is 42.\n"
         assert 'tool  > lookup {"q": "x"} = ok\n# first word' in it.aside.getvalue()
 
@@ -361,7 +361,7 @@ async def test_once_prints_the_answer_alone_and_the_rest_aside(core):
 async def test_once_can_be_recorded(core, tmp_path: Path):
     async with talk(core, [LOCK], "Locked.", kind="answer") as it:
         it.chat.record(tmp_path / "t.txt")
-        await loop.once(it.chat, "Lock my card", yes=True, seconds=5)
+        await loop.once(it.chat, "Lock my card", yes=True, seconds=20)
         it.chat.record(None)
         assert [line.kind for line in parse((tmp_path / "t.txt").read_text())] == [
             "you",
@@ -374,7 +374,7 @@ async def test_once_can_be_recorded(core, tmp_path: Path):
 
 async def test_json_prints_every_event_and_every_piece_of_text(core):
     async with talk(core, "Hello there.", kind="json") as it:
-        await loop.once(it.chat, "Hi", yes=False, seconds=5)
+        await loop.once(it.chat, "Hi", yes=False, seconds=20)
         events = [json.loads(line) for line in it.out.getvalue().splitlines()]
         types = [event["type"] for event in events]
         assert types[:2] == ["message.added", "turn.started"]
@@ -395,12 +395,12 @@ async def test_json_prints_every_event_and_every_piece_of_text(core):
 )
 async def test_the_exit_code_of_once_says_how_it_went(core, model: Sequence[Any], yes: bool, code: int):
     async with talk(core, *model, kind="answer") as it:
-        assert await loop.once(it.chat, "Lock my card", yes=yes, seconds=5) == code
+        assert await loop.once(it.chat, "Lock my card", yes=yes, seconds=20) == code
 
 
 async def test_a_guardrail_has_its_own_exit_code(core):
     async with talk(core, kind="answer") as it:
-        assert await loop.once(it.chat, "darn it", yes=False, seconds=5) == exit_codes.REFUSED
+        assert await loop.once(it.chat, "darn it", yes=False, seconds=20) == exit_codes.REFUSED
         assert it.out.getvalue() == "Let's stay polite.\n"
         assert "ends  > done: guardrail" in it.aside.getvalue()
 
@@ -446,7 +446,7 @@ async def test_a_script_that_gets_no_answer_times_out(core):
 async def test_calls_made_side_by_side_are_told_in_the_order_they_were_made(core, shop):
     async with talk(core, [Call("slow"), Call("lookup", {"q": "x"})], "Both done.") as it:
         asking = asyncio.create_task(it.pipe("Hi"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await shop.running.wait()
             await it.chat.session.until(
                 lambda: any(i.get("status") == "ok" for i in it.chat.session.snapshot["items"] if i["kind"] == "tool")
@@ -484,6 +484,6 @@ async def test_a_recording_that_cannot_be_written_is_refused(core, tmp_path: Pat
 
 async def test_several_acts_at_once_are_one_and_its_stop(core):
     async with talk(core, ["One two three ", Hold()]) as it:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await act_all(it.chat, [Line("you", "Count"), Line("you", '/stop after "two three"')])
         assert it.printed.endswith("agent > One two three\nends  > stopped\n")

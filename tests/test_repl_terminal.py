@@ -132,7 +132,7 @@ async def test_a_mistake_is_said_and_the_conversation_goes_on(core):
 async def test_ctrl_c_at_the_prompt_leaves_when_it_comes_twice(core):
     async with seat(core) as it:
         it.keys.send_text(CTRL_C + CTRL_C)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await it.interactive.run() == exit_codes.INTERRUPTED
         assert "Ctrl-C again to leave" in it.screen
 
@@ -141,7 +141,7 @@ async def test_ctrl_c_stops_the_answer_and_what_was_said_stays(core):
     async with seat(core, ["We open at nine ", Hold()]) as it:
         it.keys.send_text("When?" + ENTER)
         running = asyncio.create_task(it.interactive.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await it.chat.session.until(lambda: "nine" in it.chat.session.draft)
             os.kill(os.getpid(), signal.SIGINT)
             await it.chat.session.until(lambda: bool(it.chat.session.ended))
@@ -153,7 +153,7 @@ async def test_ctrl_c_stops_the_answer_and_what_was_said_stays(core):
 async def test_quit_leaves(core):
     async with seat(core) as it:
         it.keys.send_text("/quit" + ENTER)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await it.interactive.run() == exit_codes.OK
 
 

@@ -63,7 +63,7 @@ async def _rest(door, conversation, cursor, fresh):
     out, version = [], str(cursor or 0)
     if version == fresh["version"]:
         return out
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         async for item in door.watch(ANA, conversation, cursor):
             out.append(item)
             if str(item.cursor) == fresh["version"]:
@@ -124,7 +124,7 @@ async def _restless(door, conversation, chance, done):
     while True:
         patience = chance.randint(1, 12)
         cursor = s.e.Cursor.parse(snapshot["version"])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             stream = door.watch(ANA, conversation, cursor)
             while patience and not await _caught_up(door, conversation, snapshot, done):
                 item = await _next(stream)

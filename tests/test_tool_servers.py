@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -24,6 +23,7 @@ from agent_core.mcp_stdio import Oversized, bounded_lines
 from agent_core.tool_definitions import define
 from agent_core.tool_results import TEXT_BYTES
 from agent_core.tool_servers import ServerConfig, ToolResult, ToolServers
+from tests.ports import free_port
 
 FAULTY = (sys.executable, str(Path(__file__).parent / "faulty_mcp.py"))
 META = {"parley/idempotency-key": "key-1", "parley/conversation": "conv_1"}
@@ -39,11 +39,11 @@ class Tools:
         self.changed = asyncio.Event()
         self.servers = ToolServers(configs, pins=pins, on_change=self.changed.set)
 
-    async def call(self, tool: str, *, timeout: float = 10, **arguments: object) -> ToolResult:  # noqa: ASYNC109
+    async def call(self, tool: str, *, timeout: float = 30, **arguments: object) -> ToolResult:  # noqa: ASYNC109
         return await self.servers.call(tool, arguments, timeout=timeout, meta=META)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
@@ -69,8 +69,7 @@ class Web:
     """A server over HTTP in a process of its own, which can be killed and started again at the same address."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.config = ServerConfig("web", url=f"http://127.0.0.1:{self.port}/mcp")
         self._process: asyncio.subprocess.Process | None = None
 
@@ -135,9 +134,9 @@ async def test_the_key_and_the_conversation_reach_the_tool(tools: Tools) -> None
 
 @on_every_transport
 async def test_calls_run_side_by_side(tools: Tools) -> None:
-    began = time.monotonic()
-    await asyncio.gather(*(tools.call("slow", seconds=0.3) for _ in range(5)))
-    assert time.monotonic() - began < 1.4  # one after the other takes 1.5
+    assert {answer.text for answer in await asyncio.gather(*(tools.call("meet", of=5) for _ in range(5)))} == {
+        "all here"
+    }
 
 
 @on_every_transport
@@ -176,13 +175,13 @@ async def test_a_child_that_crashes_again_and_again_is_back_each_time_and_others
             assert lost.value.outcome_unknown
             assert "child__echo" in tools.names()
             assert (await tools.call("here__echo", text="still here")).text == "still here"
-            assert (await tools.call("child__echo", text="back", timeout=5)).text == "back"
+            assert (await tools.call("child__echo", text="back", timeout=30)).text == "back"
             assert tools.servers.health()["child"].restarts == times + 1
 
 
 async def test_a_crash_ends_every_call_that_was_under_way_and_none_waits_for_its_timeout() -> None:
     async with running(CHILD) as tools:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             ends = await asyncio.gather(
                 *(tools.call("hang", timeout=60) for _ in range(5)), tools.call("crash"), return_exceptions=True
             )
@@ -231,7 +230,7 @@ async def test_servers_that_never_start_keep_nobody_waiting() -> None:
     broken = ServerConfig("broken", python="tests.faulty_mcp:fail_to_start")
     absent = ServerConfig("absent", command=("no-such-program-anywhere",))
     unheard = ServerConfig("unheard", url=Web().config.url)
-    async with asyncio.timeout(5), running(broken, absent, unheard, HERE) as tools:
+    async with asyncio.timeout(20), running(broken, absent, unheard, HERE) as tools:
         health = tools.servers.health()
         assert [h.state for h in health.values()] == ["down", "down", "down", "ready"]
         assert "the shelf is empty" in (health["broken"].last_error or "")
@@ -249,10 +248,10 @@ async def test_servers_that_never_start_keep_nobody_waiting() -> None:
 async def test_a_hung_call_costs_only_its_slot(tools: Tools) -> None:
     hung = [asyncio.create_task(tools.call("hang", timeout=1)) for _ in range(20)]
     for number in range(20):
-        assert (await tools.call("echo", text=str(number), timeout=5)).text == str(number)
+        assert (await tools.call("echo", text=str(number), timeout=20)).text == str(number)
     began = time.monotonic()
     ends = await asyncio.gather(*hung, return_exceptions=True)
-    assert time.monotonic() - began < 5  # one after the other takes 20
+    assert time.monotonic() - began < 15  # one after the other takes 20
     assert all(isinstance(end, ToolTimedOut) and end.outcome_unknown for end in ends)
     assert (await tools.call("echo", text="after")).text == "after"
     assert [health.restarts for health in tools.servers.health().values()] == [0]
@@ -261,9 +260,9 @@ async def test_a_hung_call_costs_only_its_slot(tools: Tools) -> None:
 @on_every_transport
 async def test_a_reply_that_comes_too_late_is_nobody_elses(tools: Tools) -> None:
     with pytest.raises(ToolTimedOut):
-        await tools.call("slow", seconds=0.3, timeout=0.1)
+        await tools.call("slow", seconds=1, timeout=0.1)
     for number in range(5):
-        assert (await tools.call("slow", seconds=0.1)).text == "done"
+        assert (await tools.call("slow", seconds=0.3)).text == "done"
         assert (await tools.call("echo", text=str(number))).text == str(number)
 
 
@@ -273,7 +272,7 @@ async def test_a_child_that_stands_still_is_ended_and_started_again(tools: Tools
     with pytest.raises(ToolTimedOut):
         await tools.call("freeze", timeout=0.3)
     await _ended(frozen)
-    assert (await tools.call("echo", text="back", timeout=5)).text == "back"
+    assert (await tools.call("echo", text="back", timeout=30)).text == "back"
     assert tools.servers.health()["child"].restarts == 1
 
 
@@ -324,7 +323,7 @@ async def test_a_definition_that_changed_over_a_restart_is_kept_out_until_it_is_
 async def test_a_definition_that_changes_under_way_is_noticed_when_the_server_says_so(tools: Tools) -> None:
     await tools.call("redefine")
     (server,) = tools.servers.health()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await tools.until(lambda: "whoami" in tools.servers.health()[server].withheld)
     assert "whoami" not in tools.names()
 
@@ -349,7 +348,7 @@ def test_a_change_of_any_field_is_a_change_of_the_pin(change: dict[str, Any]) ->
 
 async def test_absurd_definitions_are_left_out_with_the_reason() -> None:
     absurd = ServerConfig("absurd", python="tests.faulty_mcp:create_server", options={"absurd": True})
-    async with asyncio.timeout(5), running(absurd) as tools:
+    async with asyncio.timeout(20), running(absurd) as tools:
         withheld = tools.servers.health()["absurd"].withheld
         assert "unfolds to more than" in withheld["bomb"]
         assert "nested deeper than" in withheld["deep"]
@@ -402,7 +401,7 @@ async def test_a_huge_answer_is_not_read_and_nobody_waits_for_it(tools: Tools) -
         assert (answer.is_error, answer.truncated) == (True, True)
         assert "larger than 4096 KB" in answer.text
         assert longest < 0.5
-        assert (await tools.call("echo", text="next", timeout=2)).text == "next"
+        assert (await tools.call("echo", text="next", timeout=20)).text == "next"
 
 
 async def test_a_huge_answer_in_one_piece_of_json_is_not_read_either(web: Web) -> None:
@@ -436,7 +435,7 @@ async def test_what_a_child_writes_to_stderr_is_logged_in_bounded_lines(
     logger.addFilter(notice)
     try:
         await tools.call("grumble", n=1_000_000)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await logged.wait()
     finally:
         logger.removeFilter(notice)
@@ -520,7 +519,7 @@ async def test_closing_in_the_middle_of_everything_is_prompt(web: Web) -> None:
         await tools.call("child__echo", text="they are under way")
         began = time.monotonic()
         await tools.servers.aclose()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         ends = await asyncio.gather(*calls, return_exceptions=True)
         assert all(isinstance(end, ToolUnavailable) for end in ends)
 
@@ -531,7 +530,7 @@ async def _ended(process: int) -> None:
     loop = asyncio.get_running_loop()
     loop.add_reader(process, ended.set)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await ended.wait()
     finally:
         loop.remove_reader(process)
@@ -539,10 +538,10 @@ async def _ended(process: int) -> None:
 
 
 async def _longest_stall(task: asyncio.Task[ToolResult]) -> float:
-    """The longest time in seconds for which the event loop served nobody else while the task ran."""
-    longest, last = 0.0, time.monotonic()
+    """The most processor time in seconds for which the event loop served nobody else while the task ran."""
+    longest, last = 0.0, time.thread_time()
     while not task.done():
         await asyncio.wait([task], timeout=0.005)
-        now = time.monotonic()
-        longest, last = max(longest, now - last - 0.005), now
+        now = time.thread_time()
+        longest, last = max(longest, now - last), now
     return longest

@@ -31,7 +31,7 @@ async def test_the_protocols_own_example_server_is_spoken_with_and_comes_back() 
         assert "[an image: image/png]" in (await tools.call("get-tiny-image")).text
         assert (await tools.call("get-structured-content", location="New York")).structured is not None
         with pytest.raises(ToolTimedOut):
-            await tools.call("trigger-long-running-operation", timeout=0.3, duration=10, steps=5)
+            await tools.call("trigger-long-running-operation", timeout=0.3, duration=30, steps=5)
         assert (await tools.call("echo", message="after")).text == "Echo: after"
         _kill_the_children()
         await tools.until(lambda: tools.servers.health()["everything"].restarts == 1)

@@ -39,7 +39,7 @@ class Conversation:
 async def seen(watcher: Watcher, number: int) -> list:
     """The first `number` items."""
     out = []
-    async with asyncio.timeout(5), aclosing(watcher.watch()) as items:
+    async with asyncio.timeout(20), aclosing(watcher.watch()) as items:
         async for item in items:
             out.append(item)
             if len(out) == number:

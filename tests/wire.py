@@ -132,7 +132,7 @@ class Reader:
             return None
         return Frame(fields.get("id"), fields.get("event"), json.loads(fields["data"]) if "data" in fields else None)
 
-    async def until(self, type_: str, seconds: float = 10, **fields: Any) -> Any:
+    async def until(self, type_: str, seconds: float = 20, **fields: Any) -> Any:
         """The next event of this type whose fields are these."""
         async with asyncio.timeout(seconds):
             while (frame := await self.next()) is not None:
@@ -141,14 +141,14 @@ class Reader:
                     return data
         raise AssertionError(f"no {type_} in {self.events}")
 
-    async def heard(self, text: str, seconds: float = 10) -> None:
+    async def heard(self, text: str, seconds: float = 20) -> None:
         """Until the agent has said this much, in however many pieces."""
         async with asyncio.timeout(seconds):
             said = ""
             while not said.endswith(text):
                 said += (await self.until("TEXT_MESSAGE_CONTENT"))["delta"]
 
-    async def rest(self, seconds: float = 10) -> list[Any]:
+    async def rest(self, seconds: float = 20) -> list[Any]:
         """All events to the end of the stream."""
         async with asyncio.timeout(seconds):
             while await self.next() is not None:
@@ -187,7 +187,7 @@ async def serving(settings: Settings, door: Conversations) -> AsyncIterator[Serv
     task = asyncio.create_task(server.serve(sockets=[listening]))
     address = "http://{}:{}".format(*listening.getsockname())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await ready.wait()
         async with httpx2.AsyncClient(base_url=address, timeout=15) as http:
             yield Served(address, server, http, app.state.house)

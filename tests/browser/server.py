@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from pathlib import Path
 
+from tests.ports import free_port
+
 SECRET = "only-for-the-browser-tests-on-loopback-0123"
-START_SECONDS = 20
+START_SECONDS = 40
 
 
 class ServerProcess:
@@ -17,9 +18,7 @@ class ServerProcess:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._process: asyncio.subprocess.Process | None = None
 
     @property

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SECRET = "only-for-the-crash-test-on-loopback-0123"
@@ -65,9 +66,7 @@ async def nursery(folder: Path, database_url: str, provider_port: int) -> AsyncI
 
 class Victim:
     def __init__(self, nursery: Nursery, log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._nursery, self._log = nursery, log
         self._pid = 0
         self._gone = asyncio.Event()

@@ -54,12 +54,17 @@ class FakeRealtime:
         self.connected = asyncio.Event()
         self._news = asyncio.Event()
 
-    async def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 8) -> None:
+    async def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 20) -> None:
         """A client event like this has come."""
         async with asyncio.timeout(seconds):
             while not any(wanted(event) for event in self.received):
                 self._news.clear()
                 await self._news.wait()
+
+    def session(self, name: str) -> Any:
+        """What the client set last."""
+        updates = [e["session"] for e in self.received if e["type"] == "session.update" and name in e["session"]]
+        return updates[-1][name] if updates else None
 
     def count(self, type_: str) -> int:
         return sum(event["type"] == type_ for event in self.received)
@@ -242,7 +247,7 @@ class _Line:
             if n == self.fake.faults.close_after_words:
                 await self.socket.close(code=1011)
                 return
-            await self.send("response.output_text.delta", **place, delta=f"{word} ")
+            await self.send("response.output_text.delta", **place, delta=word if n == 0 else f" {word}")
         item |= {"status": "completed", "content": [{"type": "output_text", "text": act.text}]}
         output.append(item)
         await self.send("response.output_item.done", response_id=response, output_index=0, item=item)

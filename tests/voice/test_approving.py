@@ -75,7 +75,7 @@ async def test_what_was_decided_on_the_screen_is_not_asked_again(core, settings,
 async def test_a_question_that_was_open_before_the_call_is_read_when_it_begins(core, settings, shop):
     async def typed(door, conversation):
         await door.say(ANA, conversation, "Lock my card A17.", client_message_id="t1")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             async for item in door.watch(ANA, conversation):
                 if isinstance(getattr(item, "event", None), InterruptOpened):
                     return

@@ -116,7 +116,7 @@ async def test_a_handoff_changes_who_speaks(core, settings):
 async def test_the_text_before_is_given_to_the_model(core, settings):
     async def typed(door, conversation):
         await door.say(ANA, conversation, "I am Ana.", client_message_id="t1")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             async for item in door.watch(ANA, conversation):
                 if isinstance(getattr(item, "event", None), TurnFinished):
                     return
