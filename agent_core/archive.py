@@ -1,4 +1,4 @@
-"""Whole conversations: list, export, fork, erase."""
+"""Whole conversations: start, list, export, fork, erase."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from agent_core import ids, log, turn_rows
 from agent_core import snapshot as snapshots
-from agent_core.door import EVERY_SITE, Principal, Summary
+from agent_core.door import EVERY_SITE, Principal, Start, Summary
 from agent_core.events import (
     ConversationStarted,
     CustomerIdentified,
@@ -25,6 +25,38 @@ from agent_core.tables import conversations, deliverables, interrupts, turns, vo
 from agent_core.tables import events as events_table
 
 ENDED_BY_FORK = "This copy of the conversation was made while it ran; the copy does not know how it ended."
+
+
+def start(
+    connection: Connection, who: Principal, how: Start, team: str, agent: str, fixed: str | None
+) -> tuple[str, list[Logged]]:
+    """The conversation, the one of this thread if there is one, and what is new in its log."""
+    if how.thread is not None:
+        query = sa.select(conversations.c.id).where(
+            conversations.c.owner == who.subject, conversations.c.thread == how.thread
+        )
+        if (known := connection.execute(query).scalar()) is not None:
+            return str(known), []
+    id_, now = ids.new("conv"), log.now_ms()
+    connection.execute(
+        sa.insert(conversations),
+        {
+            "id": id_,
+            "site": who.site,
+            "owner": who.subject,
+            "thread": how.thread,
+            "team": team,
+            "agent": agent,
+            "language": how.language or fixed,
+            "customer": who.name if who.role == "customer" else None,
+            "created_at": now,
+            "updated_at": now,
+        },
+    )
+    events: list[Event] = [ConversationStarted(who.site, team, agent, how.mode, how.language or fixed)]
+    if who.role == "customer":
+        events.append(CustomerIdentified(who.name))
+    return id_, log.append(connection, id_, events)
 
 
 def newest(connection: Connection, who: Principal, limit: int) -> list[Summary]:

@@ -11,15 +11,13 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_core import approvals, archive, deliverable_rows, floor, ids, language, log, turn_rows
+from agent_core import approvals, archive, deliverable_rows, floor, language, log, turn_rows
 from agent_core.analyst import Analyst
 from agent_core.door import ClientTool, Decision, Desk, Principal, Receipt, Reception, Start, Summary, ToolCard
 from agent_core.errors import Conflict, Invalid, NotFound
 from agent_core.events import (
-    ConversationStarted,
     Cursor,
     CustomerIdentified,
-    Event,
     FeedbackGiven,
     Logged,
     Reset,
@@ -109,7 +107,7 @@ class InProcessConversations:
 
     def _open(self, connection: Connection, who: Principal, start: Start) -> tuple[str, list[Logged]]:
         team = self._shop.team
-        return _start(connection, who, start, team.name, start.agent or team.start, team.language.fixed)
+        return archive.start(connection, who, start, team.name, start.agent or team.start, team.language.fixed)
 
     def _check_start(self, start: Start) -> None:
         team = self._shop.team
@@ -410,39 +408,8 @@ class InProcessConversations:
             self._db.dialect,
             tuple({card.name: card for card in cards}.values()),
             {name: health.as_dict() for name, health in shop.servers.health().items()},
+            shop.teams.current.number,
         )
-
-
-def _start(
-    connection: Connection, who: Principal, start: Start, team: str, agent: str, fixed: str | None
-) -> tuple[str, list[Logged]]:
-    """The conversation, and what is new in its log."""
-    if start.thread is not None:
-        query = sa.select(conversations.c.id).where(
-            conversations.c.owner == who.subject, conversations.c.thread == start.thread
-        )
-        if (known := connection.execute(query).scalar()) is not None:
-            return str(known), []
-    id_, now = ids.new("conv"), log.now_ms()
-    connection.execute(
-        sa.insert(conversations),
-        {
-            "id": id_,
-            "site": who.site,
-            "owner": who.subject,
-            "thread": start.thread,
-            "team": team,
-            "agent": agent,
-            "language": start.language or fixed,
-            "customer": who.name if who.role == "customer" else None,
-            "created_at": now,
-            "updated_at": now,
-        },
-    )
-    events: list[Event] = [ConversationStarted(who.site, team, agent, start.mode, start.language or fixed)]
-    if who.role == "customer":
-        events.append(CustomerIdentified(who.name))
-    return id_, log.append(connection, id_, events)
 
 
 def _may_change_hands(item: Watched) -> bool:

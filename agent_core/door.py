@@ -102,7 +102,7 @@ class ToolCard:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What is running: for the REPL's /status, the start page and the doctor."""
+    """What is running: for the REPL's /status, the start page and the doctor. `version`: of the team, the one that answers."""
 
     team: str
     agents: tuple[str, ...]
@@ -111,6 +111,7 @@ class Desk:
     database: str
     tools: tuple[ToolCard, ...] = ()
     servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

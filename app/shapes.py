@@ -264,6 +264,7 @@ class DeskAnswer(BaseModel):
     database: str
     tools: list[Tool]
     servers: dict[str, dict[str, Any]]
+    version: int
 
 
 class ItemPage(BaseModel):

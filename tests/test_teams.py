@@ -570,6 +570,7 @@ async def test_an_operator_drafts_publishes_and_rolls_back(core: OpenCore, setti
         code, version = await ask("POST", "/publish", digest=draft["digest"])
         assert (code, version["number"], version["author"], version["body"]["label"]) == (200, 2, "Maya", "Maya's")
         assert door.reception().team == "Maya's"  # at once, where it was published
+        assert (await served.http.get("/desk", headers=served.operator)).json()["version"] == 2
         await say(door, watching)
         code, refused = await ask("POST", "/rollback", to=1, base=1)
         assert (code, "Version 2 was published meanwhile, by Maya" in refused["error"]["message"]) == (409, True)

@@ -47,7 +47,7 @@ async def status(chat: Chat, _rest: str) -> None:
     session = chat.session
     lines = [
         f"conversation  {session.conversation}{'' if session.mine else ' (read-only)'}",
-        f"team          {desk.team}: {', '.join(desk.agents)}",
+        f"team          {desk.team}: {', '.join(desk.agents)} (version {desk.version})",
         f"agent         {session.snapshot['agent']}",
         f"model         {session.snapshot['model'] or desk.model}",
         f"database      {desk.database}",
