@@ -6,20 +6,20 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, expect
+from playwright.async_api import Browser, BrowserContext, Route, expect
 
 from agent_core import open_core
 from tests.browser import axe, cards, in_browser
 from tests.browser.caller import CALL_MS, WATCHED, Caller, Microphone, talking_browser, word_errors
 from tests.browser.conftest import missing
 from tests.browser.host import Host
-from tests.browser.panel import Panel
+from tests.browser.panel import Panel, until
 from tests.browser.stage import Stage
 from tests.scripted import Call, ScriptedModels, Step
 from tests.voice.room import Place, livekit_server, place
@@ -53,6 +53,14 @@ def answer(items: list[Any]) -> Step:
         "stor|tell me": STORY,
     }
     return next((step for words, step in steps.items() if re.search(words, said)), "All right.")
+
+
+#: What a screen reader is told.
+SAID = """region => {
+  const said = (window.said = []);
+  const options = { childList: true, characterData: true, subtree: true };
+  new MutationObserver(() => region.textContent && said.push(region.textContent)).observe(region, options);
+}"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -232,10 +240,11 @@ async def test_a_second_tab_takes_the_call_over_and_the_first_one_says_so(town: 
     await modes(town, second.panel, ["pipeline", "text", "pipeline", "text"])
 
 
+@pytest.mark.parametrize("look", [{}, {"color_scheme": "dark"}, {"viewport": {"width": 320, "height": 640}}], ids=str)
 async def test_nothing_is_opened_unasked_and_a_closed_chat_has_no_open_microphone(
-    town: Stage, microphone: Microphone
+    town: Stage, microphone: Microphone, look: dict[str, Any]
 ) -> None:
-    caller = await chatting(town, microphone)
+    caller = await chatting(town, microphone, await town.browser(**look))
     panel = caller.panel
     await panel.button("Talk with us").press("Enter")
     await expect(panel.button("Start talking")).to_be_focused()
@@ -243,6 +252,8 @@ async def test_nothing_is_opened_unasked_and_a_closed_chat_has_no_open_microphon
     await panel.page.keyboard.press("Escape")
     await expect(panel.box).to_be_focused()
     assert await caller.microphones("live") == 0
+    told = panel.chat.locator("> [aria-live]")
+    await told.evaluate(SAID)
     await panel.button("Talk with us").press("Enter")
     await panel.page.keyboard.press("Enter")
     await expect(caller.word).to_have_text("Listening", timeout=CALL_MS)
@@ -251,11 +262,53 @@ async def test_nothing_is_opened_unasked_and_a_closed_chat_has_no_open_microphon
     await expect(caller.bar.locator("option")).not_to_have_count(0)
     await panel.page.keyboard.press("Escape")
     await expect(caller.word).to_have_text("Listening")
-    await panel.button("Close chat").click()
+    await panel.button("Close chat").first.click()
     assert await caller.microphones("live") == 0
     await panel.open()
     await expect(caller.word).to_have_text("The call has ended. You can go on in writing.")
     assert await axe.violations(panel.page) == []
+    await until(told, "window.said.length >= 3")
+    assert await told.evaluate("() => window.said") == [
+        "Connecting…",
+        "The call is on. Please speak.",
+        "The call has ended. You can go on in writing.",
+    ]
+
+
+def refusing(status: int, code: str) -> Callable[[Route], Awaitable[None]]:
+    """A server that gives nobody a ticket."""
+    refusal = json.dumps({"error": {"code": code, "message": "No."}})
+
+    async def refuse(route: Route) -> None:
+        if route.request.method == "POST":
+            await route.fulfill(status=status, body=refusal, content_type="application/json")
+        else:
+            await route.continue_()
+
+    return refuse
+
+
+async def test_what_keeps_a_call_from_coming_about_is_told(town: Stage, microphone: Microphone) -> None:
+    caller = await chatting(town, microphone)
+    panel = caller.panel
+    await panel.page.route("**/voice", refusing(409, "conflict"))
+    await panel.button("Talk with us").click()
+    await panel.button("Start talking").click()
+    await expect(caller.word).to_have_text("You are speaking with us on another device already.")
+    assert await caller.microphones("live") == 0
+    await panel.page.unroute("**/voice")
+    await panel.page.route("**/voice", refusing(503, "voice_unavailable"))
+    await panel.button("Talk with us").click()
+    await expect(caller.word).to_contain_text("Nobody can talk just now.")
+    assert await caller.microphones("live") == 0
+    await caller.frame.evaluate(
+        "() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError'); }; }"
+    )
+    await panel.button("Talk with us").click()
+    await expect(caller.word).to_contain_text("The microphone is not allowed here.")
+    await panel.button("Got it").click()
+    await expect(caller.word).to_have_count(0)
+    assert [event for event in await log(town, panel) if event["type"] == "mode.changed"] == []
 
 
 async def test_a_worker_killed_in_the_middle_of_its_words_is_told_and_writing_goes_on(
@@ -273,3 +326,24 @@ async def test_a_worker_killed_in_the_middle_of_its_words_is_told_and_writing_go
     await panel.say("Are you there?")
     await panel.hears("All right.")
     await panel.hears("people came in and went out again.")
+
+
+async def test_a_media_server_that_goes_ends_the_call_in_words_and_can_be_called_when_it_is_back(
+    town: Stage, here: Place, microphone: Microphone
+) -> None:
+    if here.worker.process.returncode is not None:
+        await here.new_worker()
+    caller = await chatting(town, microphone)
+    panel = caller.panel
+    await caller.calls()
+    await here.media.end(signal.SIGKILL)
+    await expect(caller.word).to_contain_text("voice connection broke", timeout=CALL_MS)
+    assert await caller.microphones("live") == 0
+    await panel.say("Are you there?")
+    await panel.hears("All right.")
+    await here.new_media_server()
+    await panel.page.reload()
+    await panel.open()
+    await panel.button("Talk with us").click(timeout=CALL_MS)
+    await expect(caller.word).to_have_text("Listening", timeout=CALL_MS)
+    await panel.button("End the call").click()
