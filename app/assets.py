@@ -1,4 +1,7 @@
-"""What the build of `web/` has made: read once, served from memory, read again when it was built anew."""
+"""What the build of `web/` has made: read once, served from memory, read again when it was built anew.
+
+Files of the builds before are served as long as the build keeps them, for pages that were opened then.
+"""
 
 from __future__ import annotations
 
@@ -79,5 +82,19 @@ class Assets:
         """Raises OSError or ValueError when a build is missing or half done."""
         entries = json.loads(self._manifest.read_text(encoding="utf-8"))
         names = {entry: name for entry, name in entries.items() if isinstance(name, str) and NAME.fullmatch(name)}
-        self._files = {name: Asset.of(name, (self._manifest.parent / name).read_bytes()) for name in names.values()}
+        self._files = {name: self._file(name) for name in (*names.values(), *self._earlier())}
         self._names = names
+
+    def _earlier(self) -> list[str]:
+        """Their names, of files that are there."""
+        folder = self._manifest.parent
+        try:
+            builds = json.loads((folder / "earlier.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        names = (name for build in builds for name in build if isinstance(name, str))
+        return [name for name in names if HASHED.fullmatch(name) and NAME.fullmatch(name) and (folder / name).is_file()]
+
+    def _file(self, name: str) -> Asset:
+        known = self._files.get(name) if HASHED.fullmatch(name) else None
+        return known or Asset.of(name, (self._manifest.parent / name).read_bytes())

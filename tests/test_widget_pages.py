@@ -197,6 +197,19 @@ async def test_a_new_build_is_served_without_a_restart(served: Served, dist: Pat
     assert (await served.http.get("/assets/widget-ZZ99ZZ99.js")).text == SCRIPT
 
 
+async def test_who_opened_the_chat_before_a_new_build_still_gets_what_it_asks_for_late(
+    served: Served, dist: Path
+) -> None:
+    (dist / "earlier.json").write_text(json.dumps([["de-AB12CD34.js", "gone-AB12CD34.js"], ["../outside-AB12CD34.js"]]))
+    (dist / "de-AB12CD34.js").write_text("// Guten Tag")
+    (dist.parent / "outside-AB12CD34.js").write_text("outside")
+    late = await served.http.get("/assets/de-AB12CD34.js")
+    assert (late.status_code, late.text) == (200, "// Guten Tag")
+    assert (await served.http.get("/assets/gone-AB12CD34.js")).status_code == 404
+    assert (await served.http.get("/assets/outside-AB12CD34.js")).status_code == 404
+    assert (await served.http.get("/assets/earlier.json")).status_code == 404
+
+
 async def test_without_a_build_each_address_says_what_to_do(served: Served, tmp_path: Path) -> None:
     served.house.assets = Assets(tmp_path / "nothing")
     for path in ("/widget.js", "/widget/shop", "/assets/widget-AB12CD34.js"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from agent_core.events import DeliverableAcknowledged, DeliverableDecided, DeliverableShown, TurnFinished
 from app.assets import Assets
+from tests import peers
 from tests.conftest import OpenCore, Watch
 from tests.scripted import Call
 from tests.test_readme import ROOT, block, shop_of_the_readme
@@ -33,21 +35,44 @@ pytestmark = pytest.mark.skipif(bool(missing) and os.environ.get("CI") != "true"
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     """The widget with the component of the README in it."""
-    web = tmp_path / "web"
-    shutil.copytree(ROOT / "web", web, ignore=shutil.ignore_patterns("node_modules", "dist*", "pictures", "test"))
-    (web / "node_modules").symlink_to(MODULES)
+    web = _copied(tmp_path)
     (web / "src" / "deliverables" / "callback.ts").write_text(block("A deliverable", "ts"))
-    subprocess.run(["node", "build.mjs"], cwd=web, check=True, capture_output=True)
+    _build(web)
     return web / "dist"
 
 
-def test_the_component_keeps_to_the_types(tmp_path: Path) -> None:
-    web = tmp_path / "web"
+def _copied(folder: Path) -> Path:
+    """The sources of the widget, to be built without getting into anybody's way."""
+    web = folder / "web"
     shutil.copytree(ROOT / "web", web, ignore=shutil.ignore_patterns("node_modules", "dist*", "pictures", "test"))
     (web / "node_modules").symlink_to(MODULES)
+    return web
+
+
+def _build(web: Path) -> set[str]:
+    """The names of what belongs to this build."""
+    subprocess.run([peers.node(), "build.mjs"], cwd=web, check=True, capture_output=True)
+    return set(json.loads((web / "dist" / "manifest.json").read_text()).values())
+
+
+def test_the_files_of_four_builds_before_stay_and_then_go(tmp_path: Path) -> None:
+    web = _copied(tmp_path)
+    style = web / "src" / "widget.css"
+    builds = [_build(web)]
+    for number in range(5):
+        style.write_text(f"{style.read_text()}\n.n{number} {{ color: red; }}")
+        builds.append(_build(web))
+        assert _build(web) == builds[-1]  # nothing has changed: not one build more
+    there = {file.name for file in (web / "dist").iterdir()} - {"manifest.json", "earlier.json"}
+    assert there == set().union(*builds[1:])
+    assert not builds[0] <= there
+
+
+def test_the_component_keeps_to_the_types(tmp_path: Path) -> None:
+    web = _copied(tmp_path)
     (web / "src" / "deliverables" / "callback.ts").write_text(block("A deliverable", "ts"))
     ran = subprocess.run(
-        ["node", "node_modules/typescript/bin/tsc", "--noEmit"], cwd=web, capture_output=True, text=True
+        [peers.node(), "node_modules/typescript/bin/tsc", "--noEmit"], cwd=web, capture_output=True, text=True
     )
     assert (ran.returncode, ran.stdout) == (0, "")
 

@@ -1,5 +1,6 @@
 // Builds the widget into dist/, with hashes in names and a manifest that the server reads; `--tests` bundles the tests
-// into dist-test/ or the folder that is named.
+// into dist-test/ or the folder that is named. Files of the builds before stay for a while: pages that were opened then will
+// ask for what they load late.
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -50,6 +51,20 @@ async function bundled(entry, format) {
   return outputFiles[0].contents;
 }
 
+/** How many builds before this one are kept. */
+const EARLIER = 4;
+
+/** The hashed files of the builds before that are still there, and not of this one; the newest build first. */
+async function earlier(files) {
+  const there = new Set(await readdir(here("dist")));
+  const read = async (name) => JSON.parse(await readFile(here(`dist/${name}`), "utf8").catch(() => "[]"));
+  const last = Object.values(await read("manifest.json")).filter((name) => /-\w{6,}\./.test(name));
+  return [[...new Set(last)], ...(await read("earlier.json"))]
+    .map((names) => names.filter((name) => there.has(name) && !files.has(name)))
+    .filter((names) => names.length)
+    .slice(0, EARLIER);
+}
+
 const hash = (content) => createHash("sha256").update(content).digest("hex").slice(0, 10);
 
 async function site() {
@@ -71,14 +86,16 @@ async function site() {
     ...outputFiles.map(({ path, contents }) => [basename(path), contents]),
   ]);
   await mkdir(here("dist"), { recursive: true });
+  const before = await earlier(files);
   for (const [name, content] of files) {
-    await writeFile(here(`dist/${name}`), content);
+    await put(name, content);
     console.log(`${name}: ${(gzipSync(content, { level: 9 }).length / 1024).toFixed(1)} KB gzip`);
   }
   const entry = (start, end) => [...files.keys()].find((name) => name.startsWith(start) && name.endsWith(end));
   const manifest = { "widget.js": entry("widget-", ".js"), "widget.css": entry("widget-", ".css") };
+  await put("earlier.json", JSON.stringify(before));
   await put("manifest.json", JSON.stringify({ ...Object.fromEntries([...files.keys()].map((name) => [name, name])), ...manifest }));
-  const kept = new Set([...files.keys(), "manifest.json"]);
+  const kept = new Set([...files.keys(), ...before.flat(), "earlier.json", "manifest.json"]);
   for (const name of await readdir(here("dist"))) if (!kept.has(name)) await rm(here(`dist/${name}`), { recursive: true });
 }
 

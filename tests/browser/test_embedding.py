@@ -54,6 +54,25 @@ async def test_calls_made_before_the_script_came_are_done_when_it_is_there(stage
     assert sorted(await panel.page.evaluate("told")) == ["open", "ready"]
 
 
+async def test_a_frame_whose_files_are_of_a_build_that_has_gone_is_loaded_anew(stage: Stage) -> None:
+    served = await stage.serve("Good to see you.")
+    context = await stage.browser()
+    await context.clock.install()
+    await context.route(f"{served.address}/assets/widget-*.js", lambda route: route.fulfill(status=404))
+    panel = await stage.visit(context)
+    await panel.launcher.click()
+    frame = await panel.host.locator("iframe").element_handle()
+    inside = await frame.content_frame()
+    assert inside is not None
+    await inside.wait_for_load_state("load")
+    await expect(panel.chat).to_have_count(0)
+    await context.unroute_all()
+    await context.clock.fast_forward(10_000)
+    await expect(panel.box).to_be_visible(timeout=40_000)
+    await panel.say("Hello")
+    await panel.hears("Good to see you.")
+
+
 async def test_the_line_twice_on_a_page_is_one_chat(stage: Stage) -> None:
     await stage.serve()
     panel = await stage.chat(lines=2)

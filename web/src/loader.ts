@@ -59,6 +59,10 @@ iframe { display: block; width: 100%; height: 100%; border: 0; color-scheme: nor
 @media print { :host { display: none; } }
 `;
 
+/** A frame whose files were of a build that has gone meanwhile stays empty: loaded anew it asks for those that are there. */
+const EMPTY_MS = 10_000;
+const TRIES = 3;
+
 class Widget {
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #waiting: [string, unknown][] = [];
@@ -75,6 +79,7 @@ class Widget {
   #unread = 0;
   #hidden = false;
   #wantsOpen: boolean;
+  #tries = 0;
 
   constructor(
     readonly origin: string,
@@ -158,8 +163,17 @@ class Widget {
     frame.title = "Chat";
     frame.allow = "microphone; autoplay; clipboard-write";
     frame.src = `${this.origin}/widget/${encodeURIComponent(this.options.site)}?${query}`;
-    frame.addEventListener("load", () => this.#post("hello"));
+    frame.addEventListener("load", () => {
+      this.#post("hello");
+      setTimeout(() => this.#again(), EMPTY_MS * 2 ** this.#tries);
+    });
     this.#panel.append(frame);
+  }
+
+  #again(): void {
+    if (this.#ready || !this.#frame?.isConnected || this.#tries >= TRIES) return;
+    this.#tries++;
+    this.#frame.src = this.#frame.src;
   }
 
   // ---- orders of the page

@@ -31,6 +31,8 @@ const SECOND_MS = 1000;
 const SPOKEN_MS = 150;
 /** A lost connection is told when it lasts: most come back before anybody would notice. */
 const TOLD_AFTER_MS = 2500;
+/** Between two attempts to load the chat's words. */
+const AGAIN_MS = 10_000;
 
 interface Wishes {
   language?: string;
@@ -208,9 +210,13 @@ export class Chat extends LitElement {
     this.scheme = wishes.scheme ?? query.get("scheme") ?? this.site.theme.scheme;
     this.#paint();
     const { language } = this;
-    void load(language).then((words) => {
-      if (language === this.language) this.words = words;
-    });
+    void load(language).then(
+      (words) => {
+        if (language === this.language) this.words = words;
+      },
+      // Offline, the words that are there will do. Without any there is nothing to lose: the file may be of a build that has gone.
+      () => setTimeout(() => this.words ?? location.reload(), AGAIN_MS),
+    );
   }
 
   #wish(wishes: Wishes): void {
