@@ -10,6 +10,8 @@ export interface Told {
   agent(state: string): void;
   broken(broken: boolean): void;
   silent(silent: boolean): void;
+  /** The customer's own microphone: also when it was unplugged. */
+  muted(muted: boolean): void;
   caption(caption: Caption): void;
   /** The agent shows something; answers whether it is on the screen. */
   show(kind: string, payload: string): Promise<boolean>;
@@ -54,6 +56,8 @@ export class Line {
       .on(RoomEvent.Reconnecting, () => told.broken(true))
       .on(RoomEvent.Reconnected, () => told.broken(false))
       .on(RoomEvent.AudioPlaybackStatusChanged, () => told.silent(!this.#room.canPlaybackAudio))
+      .on(RoomEvent.TrackMuted, (track) => track.track === this.#microphone && told.muted(true))
+      .on(RoomEvent.TrackUnmuted, (track) => track.track === this.#microphone && told.muted(false))
       .on(RoomEvent.TrackSubscribed, (track) => this.#hear(track))
       .on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((element) => element.remove()))
       .on(RoomEvent.Disconnected, () => told.left());

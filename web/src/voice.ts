@@ -121,6 +121,7 @@ export class Voice {
       agent: (state: string) => take({ type: "agent", state }),
       broken: (broken: boolean) => take({ type: "broken", broken }),
       silent: (silent: boolean) => take({ type: "silent", silent }),
+      muted: (muted: boolean) => take({ type: "muted", muted }),
       caption: (caption: { id: string; who: "user" | "agent"; text: string }) => take({ type: "caption", caption }),
       show: (kind: string, payload: string) => this.#show(kind, payload),
       left: () => void (era === this.#era && this.#over("callLost")),
