@@ -6,8 +6,9 @@ agent, somebody else in the room, a yes into the middle or a late one approve no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from agent_core.events import InterruptOpened
 from voice import readback
@@ -98,3 +99,19 @@ class Asking:
         if self._read is None or self._read[0] != question.interrupt or heard.began is None:
             return False
         return 0 <= heard.began - self._read[1] <= WINDOW_SECONDS
+
+
+def as_asked(item: Mapping[str, Any]) -> InterruptOpened:
+    """As the snapshot has it."""
+    return InterruptOpened(
+        item["id"],
+        item["turn"],
+        item["call"],
+        item["tool"],
+        item["arguments"],
+        "",
+        "",
+        item["expires_at"],
+        item["reason"],
+        item.get("title"),
+    )

@@ -81,9 +81,13 @@ class Wire:
         """Whether the same response goes on with a call: then the turn is not over."""
         return self._preambles.get(message, self._calls_follow)
 
+    def knows(self, message: str) -> bool:
+        """Whether the model said it; else it was said by us, in its place."""
+        return message in self._asked_for
+
     def answers_a_voice(self, message: str) -> bool:
         """Whether it is the answer to what the customer said, and was not asked for by us."""
-        return not self._asked_for.get(message, False)
+        return not self._asked_for[message]
 
     def take_used(self, model: str) -> Spoken:
         used, self.used = self.used, Spoken()
@@ -106,7 +110,9 @@ def _keep(known: OrderedDict[str, Any], key: str, value: Any) -> None:
 class RealtimeAgent(Agent):
     """The agent that has the floor, spoken by a realtime model."""
 
-    def __init__(self, owner: VoiceSession, brief: Brief, history: llm.ChatContext) -> None:
+    def __init__(
+        self, owner: VoiceSession, brief: Brief, history: llm.ChatContext, *, takes_over: bool = False
+    ) -> None:
         speech = owner.speech
         super().__init__(
             instructions=brief.instructions + SPOKEN,
@@ -117,7 +123,7 @@ class RealtimeAgent(Agent):
             turn_handling={"turn_detection": "realtime_llm" if speech.realtime_hears else "manual"},
             tools=[self._bridged(tool) for tool in brief.tools],
         )
-        self._owner = owner
+        self._owner, self._takes_over = owner, takes_over
         self._scribe: Scribe = owner.scribe
         self._wire = Wire()
         self._silence = Silence(owner.unanswered, seconds=speech.silence)
@@ -127,6 +133,9 @@ class RealtimeAgent(Agent):
     async def on_enter(self) -> None:
         self.realtime_llm_session.on("openai_server_event_received", self._take)
         self._owner.entered.set()
+        if self._takes_over:  # LiveKit would let the one who goes answer, without tools
+            self.answer_is_due()
+            self.session.generate_reply()
 
     async def on_exit(self) -> None:
         self._silence.ends()
@@ -152,6 +161,8 @@ class RealtimeAgent(Agent):
         self._silence.answer_is_due()
 
     def told(self, message: llm.ChatMessage) -> None:
+        if not self._wire.knows(message.id):
+            return
         interrupted, answers = bool(message.interrupted), self._wire.answers_a_voice(message.id)
         preamble = self._wire.is_preamble(message.id)
         self._silence.ends()
@@ -191,5 +202,5 @@ class RealtimeAgent(Agent):
         if called.status != "waiting":
             self.answer_is_due()
         if called.status == "ok" and tool.startswith("transfer_to_"):
-            return await self._owner.handed_over(), called.output
+            return await self._owner.handed_over()
         return called.output

@@ -37,12 +37,13 @@ from agent_core.events import (
     ToolFinished,
     TurnWaiting,
 )
-from voice.asking import Asking, Heard
+from voice.asking import Asking, Heard, as_asked
 from voice.door import VoiceDoor
 from voice.line import SERVICE, Line, Telling
 from voice.llm import CoreLLM, Utterance
 from voice.options import STARTING, TurnTaking, session_options
-from voice.realtime import RealtimeAgent
+from voice.past import beside, past, with_outcome
+from voice.realtime import SPOKEN, RealtimeAgent
 from voice.rpc import Screen
 from voice.scribe import Scribe
 from voice.silence import SILENCE_SECONDS
@@ -54,8 +55,6 @@ logger = logging.getLogger("parley.voice")
 LANGUAGES = {"en": "English", "de": "German", "es": "Spanish", "fr": "French", "ar": "Arabic"}
 #: The lease is three times as long.
 BEAT_SECONDS = 2.0
-#: Of the conversation so far, as a realtime model is given it: many written answers make it answer in writing.
-SEEDED = 12
 #: What LiveKit or the provider refuse without harm; an answer that does not come because of it is noticed, too.
 HARMLESS = ("response_cancel_not_active", "conversation_already_has_active_response")
 #: Before a call has reached its length the customer is told; then it ends with a sentence that may take so long.
@@ -123,22 +122,24 @@ class VoiceSession:
         await self.live.start(self._agent(snapshot), **STARTING, **room)
         for item in snapshot["items"]:
             if item["kind"] == "interrupt" and item["status"] == "open":
-                self.asking.opened(_question(item))
+                self.asking.opened(as_asked(item))
         self._ask()
 
     def _agent(self, snapshot: Mapping[str, Any]) -> Agent:
         match self.mode:
             case "realtime":
-                return RealtimeAgent(self, self.brief, past(snapshot))
+                return RealtimeAgent(self, self.brief, past(snapshot, tools=True))
             case "supervised":
                 language = LANGUAGES.get(self.brief.language, self.brief.language)
-                return SupervisedAgent(self, past(snapshot), label=snapshot["team"], language=language)
+                return SupervisedAgent(self, past(snapshot, tools=False), label=snapshot["team"], language=language)
         return PipelineAgent(self)
 
     async def handed_over(self) -> Agent:
         """Another agent has the floor: its brief, its tools, the same call."""
+        await self.scribe.settled()
         self.brief = await self.door.brief(SERVICE, self.brief.session)
-        return RealtimeAgent(self, self.brief, self.live.current_agent.chat_ctx.copy(exclude_instructions=True))
+        snapshot = await self.door.snapshot(SERVICE, self.conversation)
+        return RealtimeAgent(self, self.brief, past(snapshot, tools=True), takes_over=True)
 
     async def keep_alive(self) -> None:
         """Renews the session's lease; a session that is over ends the call. A server that is away may come back."""
@@ -216,11 +217,12 @@ class VoiceSession:
                 self._ask()
             case SettingChanged(name="language", value=str(language)):
                 self.language = self.asking.language = language
+                self._soon(self._speak_another_language())
             case MessageAdded(role="operator"):
                 self.say(event.text)
             case ToolFinished() if event.call in self._asked and self.mode == "realtime":
                 self._asked.discard(event.call)
-                self._hand_in(event)
+                self._soon(self._hand_in(event))
             case DeliverableShown() if self.screen is not None:
                 self._soon(self.screen.show(event))
             case ModeChanged(mode="text"):
@@ -240,14 +242,28 @@ class VoiceSession:
         """A turn that was not begun by voice."""
         if self._can_say():
             Utterance(self.line, turn=telling.turn).spoken_by(self.live.say(telling.words()))
-        else:
-            self._soon(self._retell(telling))
+        if self.mode != "pipeline":
+            self._soon(self._retell(telling, aloud=not self._can_say()))
 
-    async def _retell(self, telling: Telling) -> None:
+    async def _retell(self, telling: Telling, *, aloud: bool) -> None:
+        """A turn of the core's, as a realtime model must know it, and say it where nothing else can."""
         async for _words in telling.words():
             pass
-        if telling.text:
+        if isinstance(self.live.current_agent, RealtimeAgent):
+            await self._catch_up(self.live.current_agent, telling.turn)
+        if telling.text and aloud:
             self.live.generate_reply(instructions=f"Tell the customer this now, in these words: {telling.text}")
+
+    async def _catch_up(self, agent: RealtimeAgent, turn: str) -> None:
+        brief = await self.door.brief(SERVICE, self.brief.session)
+        snapshot = await self.door.snapshot(SERVICE, self.conversation)
+        if brief.agent != self.brief.agent:  # another one has the floor
+            self.brief = brief
+            self.entered.clear()
+            self.live.update_agent(RealtimeAgent(self, brief, past(snapshot, tools=True)))
+            await self.entered.wait()
+        else:
+            await self._remember(beside(agent.chat_ctx, snapshot, turn))
 
     def _speech_created(self, created: SpeechCreatedEvent) -> None:
         if created.source == "generate_reply" and self.mode == "pipeline":
@@ -282,14 +298,31 @@ class VoiceSession:
         else:
             agent.heard(message)
 
-    def _hand_in(self, finished: ToolFinished) -> None:
+    async def _hand_in(self, finished: ToolFinished) -> None:
         """The outcome of a call that had to wait for the customer."""
-        if isinstance(self.live.current_agent, RealtimeAgent):
-            self.live.current_agent.answer_is_due()
+        agent = self.live.current_agent
+        if not isinstance(agent, RealtimeAgent):
+            return
+        agent.answer_is_due()
+        snapshot = await self.door.snapshot(SERVICE, self.conversation)
+        call = next(item for item in snapshot["items"] if item["kind"] == "tool" and item["id"] == finished.call)
+        await self._remember(with_outcome(agent.chat_ctx, call["tool"], call["arguments"], finished.output))
         self.live.generate_reply(
             instructions=f"The customer has decided. The outcome, from the system: {finished.output[:2000]} "
-            "Tell them in one sentence."
+            "Go on from there, and tell them in one sentence."
         )
+
+    async def _remember(self, history: llm.ChatContext) -> None:
+        try:
+            await self.live.current_agent.update_chat_ctx(history)
+        except llm.RealtimeError as error:  # the log knows it, and the next model is given it
+            logger.warning("the realtime model was not told what happened: %s", error)
+
+    async def _speak_another_language(self) -> None:
+        agent = self.live.current_agent
+        if isinstance(agent, RealtimeAgent):
+            self.brief = await self.door.brief(SERVICE, self.brief.session)
+            await agent.update_instructions(self.brief.instructions + SPOKEN)
 
     # ---- falling back
 
@@ -404,32 +437,3 @@ class PipelineAgent(Agent):
         heard = Heard(new_message.text_content or "", self._owner.brief.identity, began)
         if not heard.text.strip() or await self._owner.answered(heard):
             raise StopResponse
-
-
-def past(snapshot: Mapping[str, Any]) -> llm.ChatContext:
-    """The newest messages, in their order: LiveKit sorts by time."""
-    history = llm.ChatContext.empty()
-    messages = [item for item in snapshot["items"] if item["kind"] == "message"][-SEEDED:]
-    for n, item in enumerate(messages):
-        text = item.get("heard", item["text"])
-        if text:
-            history.add_message(
-                role="user" if item["role"] == "user" else "assistant", content=text, created_at=1e-3 * n
-            )
-    return history
-
-
-def _question(item: dict[str, Any]) -> InterruptOpened:
-    """As the snapshot has it."""
-    return InterruptOpened(
-        item["id"],
-        item["turn"],
-        item["call"],
-        item["tool"],
-        item["arguments"],
-        "",
-        "",
-        item["expires_at"],
-        item["reason"],
-        item.get("title"),
-    )

@@ -22,6 +22,7 @@ from livekit import rtc
 from pydantic import SecretStr
 
 from tests.conftest import Watch
+from tests.ports import free_port
 from tests.wire import SERVICE_TOKEN, Served, Visitor, serving
 from voice import embedded
 
@@ -39,12 +40,6 @@ def livekit_server() -> str:
         assert "CI" not in os.environ, message
         pytest.skip(message)
     return str(found)
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def configuration(port: int, webhook: str) -> str:
@@ -121,8 +116,10 @@ class Place:
     program: tuple[str, ...]  # of the media server
 
     async def new_worker(self) -> Program:
-        self.worker = await start(self.logs / "worker.log", sys.executable, "-m", "voice.worker", **self.environment)
-        await self.worker.says("ready")
+        log = self.logs / "worker.log"
+        before = log.read_text().count("ready") if log.exists() else 0
+        self.worker = await start(log, sys.executable, "-m", "voice.worker", **self.environment)
+        await self.worker.says("ready", times=before + 1)
         return self.worker
 
     async def new_media_server(self) -> None:

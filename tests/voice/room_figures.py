@@ -126,11 +126,11 @@ def megabytes(group: int) -> float:
 
 async def talk(customer: Customer, watch: Any, until: float) -> int:
     """Asks, listens for a while, asks again: nobody on a call is busier."""
-    asked = 0
+    asked, before = 0, sum(isinstance(e, MessageAdded) for e in watch.events)
     while time.monotonic() < until:
         await customer.say("Good morning, when do you open?")
         asked += 1
-        count = asked
+        count = before + asked
         said = lambda _: sum(isinstance(e, MessageAdded) for e in watch.events) >= count  # noqa: E731, B023
         await watch.until(said, 30)
         await asyncio.sleep(4)
@@ -143,15 +143,18 @@ async def cost(count: int, *, remote: bool) -> str:
             group = here.worker.process.pid
             await asyncio.sleep(5)  # until it is idle
             idle = megabytes(group)
-            callers = [await stack.enter_async_context(calling(here)) for _ in range(count)]
+            callers = [await stack.enter_async_context(calling(here))]
+            await talk(*callers[0], time.monotonic() + 1)  # what all calls share is loaded
+            one = megabytes(group)
+            callers += [await stack.enter_async_context(calling(here)) for _ in range(count - 1)]
             used, began = processor_seconds(group), time.monotonic()
             until = began + WINDOW_SECONDS
             asked = await asyncio.gather(*(talk(customer, watch, until) for customer, watch in callers))
             share = (processor_seconds(group) - used) / (time.monotonic() - began) / count
-            memory = (megabytes(group) - idle) / count
+            more = (megabytes(group) - one) / max(count - 1, 1)
     return (
         f"{count} calls, {sum(asked)} turns: {share:.2f} of a core a call, {1 / share:.1f} calls a core; "
-        f"memory (PSS) {idle:.0f} MB idle, {memory:.0f} MB a call"
+        f"memory (PSS) {idle:.0f} MB idle, {one:.0f} MB with one call, {more:.0f} MB for each further one"
     )
 
 

@@ -58,6 +58,7 @@ class SpokenConversations:
             self._calls[conversation] = await self._call(conversation)
         voice, mouth = self._calls[conversation]
         await voice.live.wait_for_idle()
+        await voice.settled()
         head = int((await self._there.snapshot(who, conversation))["version"].partition(".")[0])
         await self._speak(mouth, text)
         async with asyncio.timeout(20):
@@ -105,6 +106,8 @@ class RealtimeConversations(SpokenConversations):
 
 #: Needs a tool that the typed client runs itself.
 TYPED = ("developer",)
+#: A realtime model hears the words before any guardrail can read them.
+GUARDED = ("card_number",)
 SPOKEN = [file for file in FILES if file.stem not in TYPED]
 
 
@@ -130,7 +133,7 @@ async def test_it_is_spoken_again_to_the_letter(file, settings):
         assert not result.report, f"{result.report}\n\n{printed}"
 
 
-@pytest.mark.parametrize("file", SPOKEN, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [file for file in SPOKEN if file.stem not in GUARDED], ids=lambda file: file.stem)
 async def test_a_realtime_model_says_and_does_the_same(file, settings):
     def brain(items: Items) -> list[Say | Call]:
         return playbook.moves(fake, items)
