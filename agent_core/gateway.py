@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ OUTPUT_BYTES = 64 * 1024
 ARGUMENT_BYTES = 64 * 1024
 #: A model may invent a name of any length.
 NAME = 100
+#: Names alone: the language of `str.format` reaches into objects, and fills a gigabyte with blanks.
+HOLE = re.compile(r"\{([^{}]*)\}")
 DENIED = "This needs the customer's confirmation, which was not given. It was not done."
 
 
@@ -355,6 +358,6 @@ def title(rule: ToolRule, arguments: Mapping[str, Any], language: str) -> str | 
     if template is None:
         return None
     try:
-        return template.format_map({k: str(v)[:80] for k, v in arguments.items()})
-    except (KeyError, IndexError, ValueError):
+        return HOLE.sub(lambda hole: str(arguments[hole[1]])[:80], template)
+    except KeyError:
         return None

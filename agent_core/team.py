@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from agent_core.errors import Invalid, SetupError
+from agent_core.text import wellformed
 
 #: Of the deployment, and in its file alone: commands, addresses, secrets.
 IN_THE_FILE = frozenset({"servers"})
@@ -25,6 +26,25 @@ IN_THE_FILE = frozenset({"servers"})
 
 class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _unicode(cls, value: Any) -> Any:
+        """JSON can hold half a character; no answer, and no model's request, can be written with it."""
+        if any(wellformed(text) != text for text in _texts(value)):
+            raise ValueError("must be valid Unicode")
+        return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """In a field itself; what is nested there checks its own."""
+    match value:
+        case str():
+            yield value
+        case tuple():
+            yield from (text for text in value if isinstance(text, str))
+        case Mapping():
+            yield from (text for text in (*value, *value.values()) if isinstance(text, str))
 
 
 class ToolRule(_Data):
@@ -115,7 +135,7 @@ class Analyst(_Data):
 
 
 class Language(_Data):
-    allowed: tuple[str, ...] = ("en",)
+    allowed: tuple[str, ...] = Field(("en",), min_length=1)
     fixed: str | None = None
 
     @property

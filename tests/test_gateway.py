@@ -82,3 +82,7 @@ def test_a_title_is_in_the_customers_language_and_never_fails():
     assert title(rule, {"card": "A-1"}, "de") == "A-1 wird gesperrt"
     assert title(rule, {"card": "A-1"}, "fr") == "Locking A-1"
     assert title(rule, {}, "en") is None
+    for hole in ("{card.number}", "{card[number]}", "{card:>99999999999}", "{card!r}", "{}"):
+        assert title(ToolRule(title={"en": f"Locking {hole}"}), {"card": "A-1"}, "en") is None, hole
+    assert title(ToolRule(title={"en": "Locking {card"}), {"card": "{pin}"}, "en") == "Locking {card"
+    assert title(rule, {"card": "{pin}", "pin": "1"}, "en") == "Locking {pin}"

@@ -397,6 +397,9 @@ async def test_a_version_that_this_process_cannot_read_is_said_once_and_passed_o
         ({"temperature": 3}, {}, "agents.0.temperature", "less than or equal to 2"),
         ({}, {"name": "other"}, "name", "the team here is shop"),
         ({}, {"agents": []}, "agents", "at least 1"),
+        ({}, {"language": {"allowed": []}}, "language.allowed", "at least 1"),
+        ({"instructions": "You help.\ud83d"}, {}, "agents.0.instructions", "valid Unicode"),
+        ({}, {"tools": {"lock": {"title": {"en": "\ud83d"}}}}, "tools.lock.title", "valid Unicode"),
         ({}, {}, "draft", "it says what is published already"),
     ],
 )
