@@ -336,12 +336,14 @@ async def test_a_media_server_that_goes_ends_the_call_in_words_and_can_be_called
     caller = await chatting(town, microphone)
     panel = caller.panel
     await caller.calls()
+    ready = here.worker.log.read_text().count("ready")
     await here.media.end(signal.SIGKILL)
     await expect(caller.word).to_contain_text("voice connection broke", timeout=CALL_MS)
     assert await caller.microphones("live") == 0
     await panel.say("Are you there?")
     await panel.hears("All right.")
     await here.new_media_server()
+    await here.worker.says("ready", times=ready + 1)
     await panel.page.reload()
     await panel.open()
     await panel.button("Talk with us").click(timeout=CALL_MS)
