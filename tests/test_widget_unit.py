@@ -12,7 +12,7 @@ from tests import peers
 
 WEB = Path(__file__).parent.parent / "web"
 FILES = sorted(file.stem for file in (WEB / "test").glob("*.test.ts"))
-SECONDS = 60
+SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,6 @@ def missing(why: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_widgets_own_tests_pass(bundles: Path, name: str) -> None:
-    command = [peers.node(), "--test", "--test-timeout=30000", str(bundles / f"{name}.mjs")]
+    command = [peers.node(), "--test", "--test-timeout=60000", str(bundles / f"{name}.mjs")]
     run = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert run.returncode == 0, run.stdout + run.stderr

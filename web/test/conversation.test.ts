@@ -38,7 +38,7 @@ function page(): Conversation {
 
 function until(holds: () => boolean, what: string): Promise<void> {
   return new Promise((done, failed) => {
-    const timer = setTimeout(() => failed(new Error(`never: ${what}`)), 8000);
+    const timer = setTimeout(() => failed(new Error(`never: ${what}`)), 20_000);
     const poll = setInterval(() => look(), 20);
     const look = () => {
       if (!holds()) return;
@@ -135,14 +135,17 @@ test("a page that is loaded without a connection shows the conversation as soon 
   await saw(before, "one");
   connection(false);
   for (let n = 0; n < 3; n++) peer.trouble.push({ path: /GET .conversations.conv_1$/, what: "refuse" });
+  const { setTimeout: set } = globalThis;
+  const timers: NodeJS.Timeout[] = [];
+  globalThis.setTimeout = ((work: () => void, ms?: number) => timers[timers.push(set(work, ms)) - 1]) as typeof setTimeout;
   const after = page();
   await after.resume();
   assert.equal(after.view.connection, "offline");
   await until(() => peer.trouble.length === 0, "tried in vain");
-  const began = Date.now();
+  globalThis.setTimeout = set;
+  for (const timer of timers) clearTimeout(timer); // so that it comes for the connection's sake, and not for the time's
   connection(true);
   await saw(after, "one");
-  assert.ok(Date.now() - began < 3000);
 });
 
 test("a broken feed goes on where it broke", async () => {

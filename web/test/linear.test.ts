@@ -9,13 +9,13 @@ import { plain } from "../src/markdown.ts";
 import { parse } from "../src/parse.ts";
 import { frames } from "../src/stream.ts";
 
-const SHORT = 12_500;
-const LONG = 100_000;
+const SHORT = 6_250;
+const LONG = 50_000;
 /** Eight times the text takes eight times the time; what grew by the square would take sixty-four times. */
 const MOST = 24;
 const ROUNDS = 12;
-/** What is read so quickly is not compared: it is all noise, and a square would take a second. */
-const QUICK_MS = 150;
+/** What is read so quickly is not compared: it is all noise, and a square would take a quarter of a second. */
+const QUICK_MS = 100;
 
 const UNITS = [
   "[", "]", "(", "*", "_", "~", "`", ">", "|", "\\", "<", "&", "!", "#", "- ", "> ", "1. ", "![](", "[](", "[a](b", "](", "[[a](b)", "*a", "a*", "**a ", "*a **b ", "_a", "a_ ", "~~a",
