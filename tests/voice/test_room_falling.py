@@ -37,7 +37,7 @@ async def writes(customer: Any, watch: Any, text: str) -> str:
     return [m.text for m in watch.events if isinstance(m, MessageFinished)][-1]
 
 
-async def test_a_call_whose_ear_voice_or_media_server_breaks_goes_on_in_writing(core, settings, tmp_path):
+async def test_a_call_whose_ear_voice_media_server_or_worker_goes_goes_on_in_writing(core, settings, tmp_path):
     fake, hold = FakeSpeech(), Hold()
     steps = ["In writing.", "The store opens at nine in the morning.", "And here.", ["It opens ", hold, "at nine."]]
     async with speech_service(fake) as url, place(core, settings, tmp_path, *steps, speech=url) as here:
@@ -71,3 +71,5 @@ async def test_a_call_whose_ear_voice_or_media_server_breaks_goes_on_in_writing(
         await here.worker.says("ready", times=2)
         async with calling(here) as (customer, watch):
             assert customer.started["mode"] == "pipeline"
+            here.worker.process.terminate()
+            assert (await back_in_text(watch)).reason == "worker_ended"
