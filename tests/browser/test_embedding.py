@@ -28,6 +28,12 @@ async def test_one_line_puts_the_chat_on_a_page_whose_policy_allows_nothing_else
     await panel.hears("Good to see you.")
 
 
+async def test_the_frame_is_called_as_the_site_is(stage: Stage) -> None:
+    await stage.serve(site={"name": "The Kiosk"})
+    panel = await stage.chat()
+    await expect(panel.host.locator("iframe")).to_have_attribute("title", "The Kiosk")
+
+
 async def test_the_page_can_not_reach_into_the_launcher_nor_into_the_frame(stage: Stage, chromium: Browser) -> None:
     served = await stage.serve()
     context = await chromium.new_context()

@@ -264,6 +264,23 @@ async def test_what_is_typed_into_a_form_stays_while_the_conversation_goes_on(st
     await expect(card.get_by_label("Street")).to_have_value("Long Street 1")
 
 
+async def test_a_form_that_only_the_server_refuses_names_the_field_and_keeps_what_was_typed(stage: Stage) -> None:
+    await stage.serve([cards.FORM], "Please fill it in.")
+    panel, card = await shown(stage, "form")
+    await panel.hears("Please fill it in.")
+    await card.get_by_label("Street").fill("\u202e")  # to a browser this is no blank
+    await card.get_by_label("E-mail").fill("mira@example.org")
+    await card.get_by_label("Country").select_option("Spain")
+    await card.get_by_label("I live there").check()
+    await panel.button("Send", within=card).click()
+    await expect(card.get_by_role("alert")).to_have_text("Street is needed")
+    await expect(card.get_by_label("E-mail")).to_have_value("mira@example.org")
+    await expect(card.get_by_label("Country")).to_have_value("Spain")
+    await expect(card.get_by_label("I live there")).to_be_checked()
+    await expect(panel.button("Send", within=card)).to_be_enabled()
+    assert await decisions(stage) == []
+
+
 async def test_one_of_several_choices_is_made_with_a_tap(stage: Stage) -> None:
     await stage.serve([cards.CHOICES], "Which one?", "Large it is.")
     panel, card = await shown(stage, "choices")

@@ -73,8 +73,9 @@ export class Api {
     return this.#ask("POST", `/conversations/${conversation}/stop`, {});
   }
 
-  decide(conversation: string, interrupt: string, decision: "approve" | "reject", args?: object): Promise<unknown> {
-    const body = args ? { decision, arguments: args } : { decision };
+  /** `args`: JSON as it is to be sent, since JavaScript rounds large numbers. */
+  decide(conversation: string, interrupt: string, decision: "approve" | "reject", args?: string): Promise<unknown> {
+    const body = args ? `{"decision":"${decision}","arguments":${args}}` : { decision };
     return this.#ask("POST", `/conversations/${conversation}/interrupts/${interrupt}`, body);
   }
 
@@ -120,12 +121,12 @@ export class Api {
     return this.token ? { Authorization: `Bearer ${this.token}` } : {};
   }
 
-  async #ask<T>(method: string, path: string, body?: object, known = true): Promise<T> {
+  async #ask<T>(method: string, path: string, body?: object | string, known = true): Promise<T> {
     const headers: Record<string, string> = known ? this.#headers() : {};
     if (body) headers["Content-Type"] = "application/json";
     const signal = AbortSignal.timeout(SECONDS * 1000);
     const init: RequestInit = { method, headers, signal, keepalive: method === "POST" };
-    if (body) init.body = JSON.stringify(body);
+    if (body) init.body = typeof body === "string" ? body : JSON.stringify(body);
     const response = await reached(fetch(this.base + path, init));
     if (!response.ok) throw await refusal(response);
     return (response.status === 204 ? undefined : await response.json()) as T;

@@ -412,7 +412,7 @@ export class Conversation {
 
   // ---- answering
 
-  async decide(interrupt: string, decision: "approve" | "reject", args?: object): Promise<void> {
+  async decide(interrupt: string, decision: "approve" | "reject", args?: string): Promise<void> {
     await this.#doing(interrupt, () => this.api.decide(this.#id, interrupt, decision, args), true);
   }
 

@@ -45,7 +45,7 @@ export class Host {
     if (typeof said !== "object" || said?.parley !== 1) return;
     if (said.type === "hello") {
       this.#origin = event.origin;
-      this.tell("ready", { accent: this.site.theme.accent, side: this.site.theme.side });
+      this.tell("ready", { name: this.site.name || this.site.team_label, accent: this.site.theme.accent, side: this.site.theme.side });
     }
     this.#obey(said);
   };

@@ -268,8 +268,9 @@ class Widget {
 
   readonly #heard = (event: MessageEvent): void => {
     if (!this.#frame || event.source !== this.#frame.contentWindow || event.origin !== this.origin) return;
-    const said = event.data as { parley?: number; type?: string; value?: unknown; accent?: string; side?: string } | null;
+    const said = event.data as { parley?: number; type?: string; value?: unknown; name?: string; accent?: string; side?: string } | null;
     if (said?.parley !== 1) return;
+    if (said.type === "ready" && said.name) this.#frame.title = said.name;
     if (said.type === "ready") this.#becomeReady(said.accent, said.side);
     if (said.type === "close") this.close();
     if (said.type === "expired") this.#emit("expired");

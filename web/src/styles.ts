@@ -125,11 +125,16 @@ export const card = css`
     box-shadow: var(--shadow);
     overflow: clip;
   }
+  /* Of a card that is taller than the screen one sees, too, what it is. */
   .card > header {
+    position: sticky;
+    top: 0;
+    z-index: 1;
     display: flex;
     align-items: flex-start;
     gap: 0.5rem;
-    padding: 0.75rem 1rem 0;
+    padding: 0.75rem 1rem 0.35rem;
+    background: var(--ground);
   }
   .card h2 {
     flex: 1;
@@ -146,7 +151,7 @@ export const card = css`
     letter-spacing: 0.02em;
   }
   .card .body {
-    padding: 0.35rem 1rem 0.75rem;
+    padding: 0 1rem 0.75rem;
   }
   .card details summary {
     display: inline-flex;

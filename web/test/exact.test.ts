@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fields } from "../src/exact.ts";
+import { fields, rewritten } from "../src/exact.ts";
 
 test("what is asked for is shown to the last digit", () => {
   const shown = (number: string) => String(fields(`{"amount": ${number}}`)["amount"]);
@@ -19,4 +19,14 @@ test("numbers in texts and in names stay texts and names", () => {
 test("arguments that are no object are shown as they are", () => {
   for (const text of ["", "null", "[1]", "7", '"x"', "{", "true", "{}}"]) assert.deepEqual(fields(text), { "": text });
   assert.deepEqual(fields("{}"), {});
+});
+
+test("what is changed in a question leaves all else to the last digit", () => {
+  const asked = '{"account": 9007199254740993, "n": 12345678901234567890, "note": "a, \\"b\\": {", "deep": {"x": [9999999999999999, "}"]}, "none": null}';
+  assert.equal(rewritten("{}", {}), "{}");
+  assert.equal(rewritten(asked, {}), '{"account":9007199254740993,"n":12345678901234567890,"note":"a, \\"b\\": {","deep":{"x": [9999999999999999, "}"]},"none":null}');
+  const changed = rewritten(asked, { account: " 9007199254740995", note: "7", none: "8", deep: "no JSON" });
+  assert.equal(changed, '{"account":9007199254740995,"n":12345678901234567890,"note":"7","deep":"no JSON","none":"8"}');
+  assert.equal(rewritten('{"__proto__": 1, "a": true}', { a: "false" }), '{"__proto__":1,"a":false}');
+  assert.equal(rewritten('{"a": 1}', { a: "1, \"b\": 2" }), '{"a":"1, \\"b\\": 2"}');
 });

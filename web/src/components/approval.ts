@@ -2,7 +2,7 @@
 
 import { css, html, LitElement, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
-import { fields } from "../exact.ts";
+import { fields, rewritten } from "../exact.ts";
 import { deceives, pieces } from "../hidden.ts";
 import * as icons from "../icons.ts";
 import { left } from "../money.ts";
@@ -154,7 +154,7 @@ export class Approval extends LitElement {
   }
 
   readonly #edit = (): void => {
-    const values = parsed(this.item.arguments);
+    const values = fields(this.item.arguments);
     this.edited = Object.fromEntries(this.item.editable.map((name) => [name, plain(values[name] ?? "")]));
     void this.updateComplete.then(() => this.renderRoot.querySelector("textarea")?.focus());
   };
@@ -164,19 +164,11 @@ export class Approval extends LitElement {
     this.dispatchEvent(new CustomEvent("decide", { detail }));
   }
 
-  #changed(): Record<string, unknown> {
-    const values = parsed(this.item.arguments);
-    const same = (name: string, text: string) => (plain(values[name]) === text ? values[name] : text);
-    const edited = Object.entries(this.edited!).map(([name, text]) => [name, same(name, text)]);
-    return { ...values, ...Object.fromEntries(edited) };
-  }
-}
-
-function parsed(text: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    return { "": text };
+  /** As JSON: what nobody has touched goes back to the last digit. */
+  #changed(): string {
+    const values = fields(this.item.arguments);
+    const written = Object.entries(this.edited!).filter(([name, text]) => plain(values[name] ?? "") !== text);
+    return rewritten(this.item.arguments, Object.fromEntries(written));
   }
 }
 

@@ -260,7 +260,7 @@ export class Log extends LitElement {
       .busy=${this.view.busy.has(item.id)}
       .note=${this.#note(item.id)}
       .now=${item.status === "open" ? this.now : item.at}
-      @decide=${(event: CustomEvent<{ decision: "approve" | "reject"; args?: object }>) =>
+      @decide=${(event: CustomEvent<{ decision: "approve" | "reject"; args?: string }>) =>
         void this.conversation.decide(item.id, event.detail.decision, event.detail.args)}
     ></parley-approval>`;
   }
