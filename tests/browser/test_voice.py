@@ -261,6 +261,8 @@ async def test_a_ticket_that_comes_when_another_conversation_was_chosen_opens_no
     await expect(caller.word).to_have_text(ENDED)
     assert await caller.microphones("live") == 0
     chosen.set()
+    await panel.say("Another one")
+    await panel.hears("All right.")
     await panel.button("More").click()
     await panel.root.locator("parley-menu li", has_text="Hello").get_by_role("button").click()
     await modes(town, panel, ["pipeline", "text"])

@@ -433,7 +433,7 @@ export class Conversation {
   // ---- speaking
 
   /** A ticket for a call in this conversation, which begins with it where there is none. Throws Refusal. */
-  async invite(): Promise<Ticket & { hangUp(): void }> {
+  async invite(): Promise<Ticket & { conversation: string; hangUp(): void }> {
     try {
       await this.#begin();
     } catch (error) {
@@ -444,7 +444,7 @@ export class Conversation {
     const { token } = api;
     const conversation = this.#id;
     const ticket = await api.call(conversation);
-    return { ...ticket, hangUp: () => api.hangUp(conversation, ticket.session, token) };
+    return { ...ticket, conversation, hangUp: () => api.hangUp(conversation, ticket.session, token) };
   }
 
   /** It stands in the thread at once, also when the feed is late; true when it was drawn. */

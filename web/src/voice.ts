@@ -82,6 +82,7 @@ export class Voice {
 
   async #start(): Promise<void> {
     const era = ++this.#era;
+    this.#talksIn = this.conversation.id;
     try {
       const loading = import("./livekit.ts");
       loading.catch(() => undefined); // awaited below, when the microphone is there
@@ -109,8 +110,9 @@ export class Voice {
     if (era !== this.#era) invited.hangUp();
     else {
       this.#hangUp = invited.hangUp;
-      this.#talksIn = this.conversation.id;
+      this.#talksIn = invited.conversation;
       this.#take({ type: "invited", session: invited.session });
+      this.follow(); // it may be another one by now
     }
     return invited;
   }
@@ -123,7 +125,7 @@ export class Voice {
       silent: (silent: boolean) => take({ type: "silent", silent }),
       muted: (muted: boolean) => take({ type: "muted", muted }),
       caption: (caption: { id: string; who: "user" | "agent"; text: string }) => take({ type: "caption", caption }),
-      show: (kind: string, payload: string) => this.#show(kind, payload),
+      show: async (kind: string, payload: string) => era === this.#era && this.#show(kind, payload),
       left: () => void (era === this.#era && this.#over("callLost")),
     };
   }

@@ -308,12 +308,12 @@ export class Chat extends LitElement {
 
   /** Drawn at most once a frame, however fast words come. */
   #changed(): void {
+    this.#voice.follow(); // at once: a chat that is scrolled out of sight is not drawn
     if (this.#scheduled) return;
     this.#scheduled = true;
     const draw = () => {
       this.#scheduled = false;
       this.view = this.#conversation.view;
-      this.#voice.follow();
       this.#timeConnection();
     };
     if (document.hidden) setTimeout(draw);
