@@ -119,9 +119,12 @@ def keep_draft(connection: Connection, team: Team, *, base: int, author: str, no
     return TeamDraft(**{**kept, "body": team.body})
 
 
-def drop_draft(connection: Connection, team: str) -> bool:
-    """False: there was none."""
-    return connection.execute(sa.delete(team_drafts).where(team_drafts.c.team == team)).rowcount == 1
+def drop_draft(connection: Connection, team: str, digest: str | None = None) -> bool:
+    """False: there was none; with `digest`, none that says this."""
+    drop = sa.delete(team_drafts).where(team_drafts.c.team == team)
+    if digest is not None:
+        drop = drop.where(team_drafts.c.digest == digest)
+    return connection.execute(drop).rowcount == 1
 
 
 def publish(connection: Connection, team: Team, kept: TeamDraft, *, author: str, note: str | None) -> TeamVersion:
@@ -129,7 +132,7 @@ def publish(connection: Connection, team: Team, kept: TeamDraft, *, author: str,
     refuse_stale(connection, team.name, kept.base)
     said = kept.note if note is None else note
     _add(connection, team, author=author, note=said, base=kept.base, created_at=kept.created_at)
-    drop_draft(connection, team.name)
+    drop_draft(connection, team.name, kept.digest)  # on PostgreSQL somebody may have written another one meanwhile
     return find(connection, team.name, kept.base + 1)
 
 

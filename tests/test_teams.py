@@ -461,6 +461,18 @@ async def test_of_two_owners_the_second_is_told(core: OpenCore, settings: Settin
             await team_book.discard(settings)
 
 
+async def test_a_draft_that_came_while_another_one_was_published_is_kept(core: OpenCore, settings: Settings) -> None:
+    async with core() as door:
+        await team_book.draft(settings, changed(settings, label="Olga's"), None, note=None, author="Olga")
+        editor, database = Editor(read_team(settings.team_file), DELIVERABLES), door._db
+        hers = await database.read(editor.draft)
+        await team_book.draft(settings, changed(settings, label="Ben's"), None, note=None, author="Ben")
+        await database.write(
+            lambda c: team_rows.publish(c, editor.team(hers.body), hers, author="Olga", note=None)  # read it before
+        )
+        assert (await database.read(editor.draft)).author == "Ben"
+
+
 async def test_of_many_owners_at_the_same_moment_one_publishes(core: OpenCore, settings: Settings) -> None:
     async with core():
         await publish(settings, label="Olga's")
