@@ -127,6 +127,7 @@ class RealtimeAgent(Agent):
         self._scribe: Scribe = owner.scribe
         self._wire = Wire()
         self._silence = Silence(owner.unanswered, seconds=speech.silence)
+        self._calling = 0
         self._awaited = self._ahead = False  # an answer to known words; an answer whose words are not known yet
         self._done: list[str] = []  # the tools that have answered well since the customer spoke
 
@@ -155,7 +156,8 @@ class RealtimeAgent(Agent):
             self._ahead = False
         else:
             self._awaited = True
-            self.answer_is_due()
+            if not self._calling:  # a call may come before the words that it answers
+                self.answer_is_due()
 
     def answer_is_due(self) -> None:
         self._silence.answer_is_due()
@@ -193,10 +195,13 @@ class RealtimeAgent(Agent):
         raw = self._wire.arguments(call, repaired)
         self._silence.ends()
         calling = asyncio.ensure_future(self._scribe.call(call, tool, raw))
+        self._calling += 1
         try:
             called = await asyncio.shield(calling)  # the customer may break in; what has begun has an outcome
         except ParleyError as error:
             raise ToolError(error.aloud) from None
+        finally:
+            self._calling -= 1
         if called.status == "ok":
             self._done.append(tool)
         if called.status != "waiting":

@@ -107,6 +107,7 @@ class SupervisedAgent(Agent):
             async with asyncio.timeout(TRANSCRIPT_SECONDS):
                 said = await self._said.get()
                 text, key = said.text_content or text, said.id
+                self._silence.ends()  # the words may have come after the call
         except TimeoutError:
             logger.info("no transcript came; the model's words are taken")
         try:
