@@ -82,9 +82,8 @@ async def begin(house: House, who: Principal, start: Start, address: str | None,
         return await run(house, Place(who, await starting.begin(house, who, start)), address, request)
     house.admit_stream(who, address)
     house.limits.say(who)
-    house.limits.start(who)
     first = news.words[0]
-    with _named(first):
+    with _named(first), house.limits.starting(who):
         conversation, receipt = await house.door.begin(
             who,
             await starting.at_site(house, who, start),

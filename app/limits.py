@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from agent_core.door import Principal
-from agent_core.errors import TooMany
+from agent_core.errors import ParleyError, TooMany
 from agent_core.settings import Settings
 
 logger = logging.getLogger("parley.limits")
@@ -47,6 +47,11 @@ class Allowance:
         if len(self._full_at) > KEPT:
             self._full_at.popitem(last=False)
 
+    def give_back(self, key: str) -> None:
+        """What was taken for nothing."""
+        if key in self._full_at:
+            self._full_at[key] -= self._each
+
 
 class Limits:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -79,6 +84,16 @@ class Limits:
     def start(self, who: Principal) -> None:
         if who.role in LIMITED:
             self._starts.take(who.subject)
+
+    @contextmanager
+    def starting(self, who: Principal) -> Iterator[None]:
+        """A start that is refused is none: a client that tries again would use up all that it has."""
+        self.start(who)
+        try:
+            yield
+        except ParleyError:
+            self._starts.give_back(who.subject)
+            raise
 
     def say(self, who: Principal, count: int = 1) -> None:
         if who.role in LIMITED and count:

@@ -222,6 +222,22 @@ async def test_a_visitor_begins_only_so_many_conversations(served: Served) -> No
     assert other.conversation != visitor.conversation
 
 
+async def test_a_first_message_that_is_refused_begins_nothing_and_costs_no_start(
+    core: OpenCore, settings: Settings
+) -> None:
+    run = {"threadId": "new", "runId": "r", "messages": [{"id": "1", "role": "user", "content": " "}]}
+    async with opened(core, settings, conversations_per_hour=2, messages_per_minute=100) as served:
+        visitor = await served.visitor()  # who has begun one
+        for _ in range(5):
+            answer = await served.http.post("/agui/run", json=run, headers=visitor.headers)
+            assert answer.status_code == 422, answer.text
+        (line,) = (await served.http.get("/conversations", headers=visitor.headers)).json()["conversations"]
+        assert line["conversation"] == visitor.conversation
+        run["messages"][0]["content"] = "Hi"  # type: ignore[index]
+        assert (await served.http.post("/agui/run", json=run, headers=visitor.headers)).status_code == 200
+        refused(await served.http.post("/agui/run", json=run | {"threadId": "newer"}, headers=visitor.headers))
+
+
 async def test_a_page_may_ask_for_its_thread_as_often_as_it_is_opened(served: Served) -> None:
     visitor = await served.visitor()
     found = set()
