@@ -178,6 +178,16 @@ async def log(town: Stage, panel: Panel) -> list[dict[str, Any]]:
     return list(answer.json()["events"])
 
 
+async def logged(town: Stage, panel: Panel, type_: str, count: int) -> list[dict[str, Any]]:
+    """So many events of this type, when they are there."""
+    async with asyncio.timeout(30):
+        while True:
+            found = [event for event in await log(town, panel) if event["type"] == type_]
+            if len(found) >= count:
+                return found
+            await asyncio.sleep(0.2)
+
+
 async def test_what_the_agent_shows_comes_over_the_line_and_stands_in_the_thread_once(
     town: Stage, microphone: Microphone
 ) -> None:
@@ -189,7 +199,7 @@ async def test_what_the_agent_shows_comes_over_the_line_and_stands_in_the_thread
     await expect(caller.panel.card("offer")).to_have_count(1)
     await caller.panel.hears(OFFERED)
     await expect(caller.panel.card("offer")).to_have_count(1)
-    (shown,) = [e for e in await log(town, caller.panel) if e["type"] == "deliverable.acknowledged"]
+    (shown,) = await logged(town, caller.panel, "deliverable.acknowledged", 1)
     assert shown["version"] == 1
 
 
@@ -211,12 +221,9 @@ async def test_a_first_word_may_be_spoken_and_the_call_ends_with_the_page(town: 
 
 async def modes(town: Stage, panel: Panel, wanted: list[str]) -> list[Any]:
     """Until the conversation was in these, one after the other; answers why."""
-    async with asyncio.timeout(20):
-        while True:
-            changes = [event for event in await log(town, panel) if event["type"] == "mode.changed"]
-            if [event["mode"] for event in changes] == wanted:
-                return [event.get("reason") for event in changes]
-            await asyncio.sleep(0.2)
+    changes = await logged(town, panel, "mode.changed", len(wanted))
+    assert [event["mode"] for event in changes] == wanted
+    return [event.get("reason") for event in changes]
 
 
 async def test_a_second_tab_takes_the_call_over_and_the_first_one_says_so(town: Stage, microphone: Microphone) -> None:
