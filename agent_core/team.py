@@ -193,7 +193,13 @@ class Team(_Data):
         return found.get(name) or found[self.start]
 
     def rule(self, tool: str) -> ToolRule:
-        return self.tools.get(tool) or ToolRule()
+        """By either of its names: the short one holds until another server has a tool of that name. A yes is never lost."""
+        if (exact := self.tools.get(tool)) is not None:
+            return exact
+        prefixes = [f"{server.name}__" for server in self.servers]
+        others = [tool.removeprefix(p) if tool.startswith(p) else p + tool for p in prefixes]
+        rules = [self.tools[name] for name in others if name in self.tools]
+        return next((rule for rule in rules if rule.approval), rules[0] if rules else ToolRule())
 
 
 def read_team(path: Path, values: Mapping[str, str] | None = None) -> Team:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from agent_core.events import ToolFinished, TurnFinished
+from agent_core.events import InterruptOpened, ToolFinished, TurnFinished
 from agent_core.gateway import title
 from agent_core.team import ToolRule
 from tests.conftest import ANA
@@ -75,6 +75,19 @@ async def test_closing_waits_for_a_call_under_way(core, watching, shop):
     async with core() as door:
         events = [i.event for i in await door.history(ANA, conversation)]
         assert [e.status for e in events if isinstance(e, ToolFinished)] == ["ok"]
+
+
+async def test_a_tool_keeps_its_rule_by_either_of_its_names(core, watching, shop, settings):
+    text = settings.team_file.read_text()
+    settings.team_file.write_text(text.replace("  lock: {approval", "  shop__lock: {approval"))
+    async with core([Call("lock", {"card": "A-1"})], "Locked.") as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Lock it", client_message_id="m1")
+        asked = await watching(door, ANA, conversation).event(InterruptOpened)
+        assert (asked.tool, asked.title) == ("lock", "Locking card A-1")
+        team = door._shop.team
+    assert team.rule("shop__slow").timeout == 30  # as it is called when another server has a tool `slow`, too
+    assert not team.rule("other__lock").approval
 
 
 def test_a_title_is_in_the_customers_language_and_never_fails():
