@@ -6,7 +6,7 @@ import "./browser.ts";
 import { allowed, Host, type Orders } from "../src/host.ts";
 import type { Site } from "../src/types.ts";
 
-const SITE = { origins: ["https://shop.example", "http://localhost:*"], theme: { accent: "#123456", side: "left" } } as unknown as Site;
+const SITE = { name: "Shop", origins: ["https://shop.example", "http://localhost:*"], theme: { accent: "#123456", side: "left" } } as unknown as Site;
 
 test("an origin is allowed when it is in the list, to the letter", () => {
   const origins = ["https://shop.example", "https://www.shop.example:8443"];
@@ -48,7 +48,7 @@ test("the page around is answered at its own origin, never at every one", () => 
   say({ parley: 1, type: "hello" });
   host.tell("unread", { value: 2 });
   assert.deepEqual(told, [
-    [{ parley: 1, type: "ready", accent: "#123456", side: "left" }, "https://shop.example"],
+    [{ parley: 1, type: "ready", name: SITE.name, accent: "#123456", side: "left" }, "https://shop.example"],
     [{ parley: 1, type: "unread", value: 2 }, "https://shop.example"],
   ]);
 });
