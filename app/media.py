@@ -56,7 +56,9 @@ class MediaServer:
         self._key = settings.livekit_api_key
         self._secret = settings.livekit_api_secret.get_secret_value()
         self._worker = settings.voice_worker_url
-        self._seen = 0.0  # when the worker last answered
+        self._asked = -WORKER_SECONDS  # when the worker was asked last, and what came of it
+        self._well = False
+        self._asking = asyncio.Lock()
 
     @classmethod
     def of(cls, settings: Settings) -> MediaServer | None:
@@ -131,19 +133,21 @@ class MediaServer:
 
     async def worker_is_well(self) -> bool:
         """Asked before a token is given: a call that nobody waits for is lost, not queued."""
-        if asyncio.get_running_loop().time() - self._seen < WORKER_SECONDS:
-            return True
+        async with self._asking:  # anybody may ask, and any number at once
+            if asyncio.get_running_loop().time() - self._asked >= WORKER_SECONDS:
+                self._well = await self._ask_worker()
+                self._asked = asyncio.get_running_loop().time()
+            return self._well
+
+    async def _ask_worker(self) -> bool:
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WORKER_SECONDS)) as http,
                 http.get(f"{self._worker.rstrip('/')}/") as response,
             ):
-                well = response.status == 200
+                return response.status == 200
         except (OSError, aiohttp.ClientError, TimeoutError):
             return False
-        if well:
-            self._seen = asyncio.get_running_loop().time()
-        return well
 
     # ---- what it reports
 

@@ -14,6 +14,7 @@ import httpx2
 import jwt
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from livekit import api
 from pydantic import SecretStr
 
@@ -174,6 +175,23 @@ async def test_without_a_worker_no_ticket_is_given(core, settings):
         refused = await ana.post("/voice", {})
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "voice_unavailable")
         assert asked == []
+
+
+async def test_a_worker_that_is_not_well_is_asked_once_for_a_crowd(core, settings):
+    asked = []
+
+    async def unwell(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=503)
+
+    application = web.Application()
+    application.router.add_get("/", unwell)
+    async with TestServer(application) as server:
+        chosen = voiced(settings, "ws://127.0.0.1:9", str(server.make_url("/")))
+        async with visiting(core, chosen) as (_d, _s, ana):
+            answers = await asyncio.gather(*(ana.get("/voice") for _ in range(10)))
+    assert [answer.json() for answer in answers] == [{"available": False}] * 10
+    assert len(asked) == 1
 
 
 async def test_a_media_server_that_refuses_leaves_no_session_behind(core, settings):
