@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 #: What every agent is copied from: the checks of `Agent(...)`, which a team's data has passed, cost a third of a millisecond.
 BLANK: Agent[Any] = Agent(name="blank")
+#: For answers that a voice will read.
+HEARD = (
+    "The customer is on a call and hears your answer. One to three short sentences, without lists, tables, links or code: "
+    "what is on their screen, summarise."
+)
 NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 LANGUAGES = {
     "en": "English",
@@ -64,7 +69,8 @@ class _Graph:
         agent = copy.copy(BLANK)
         agent.name = data.name
         agent.handoff_description = data.description
-        agent.instructions = instructions(self._team, self._gateway, data, self._turn.language)
+        told = instructions(self._team, self._gateway, data, self._turn.language)
+        agent.instructions = f"{told}\n\n{HEARD}" if self._turn.spoken else told
         agent.model = self._models.model(self._turn.model or data.model, self._turn.write)
         agent.model_settings = self._settings(data)
         agent.tools = [*self._tools(data), *self._client_tools()]

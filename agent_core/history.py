@@ -8,6 +8,7 @@ that a Session gives it several times in every run (2.2 ms for 60 items); see de
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -37,24 +38,36 @@ OLD_OUTPUT = 4_000
 NO_RESULT = "No result yet: this was still running when the conversation went on."
 
 
-def read(connection: Connection, conversation: str, events: int) -> list[Item]:
-    """The items of the newest `events` events that a model reads."""
-    return model_items(log.read_newest(connection, conversation, READ, events))
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a model reads; `said`: the customer's last words, which they may have `spoken`."""
+
+    items: list[Item]
+    said: str
+    spoken: bool
 
 
-def recall(ring: Iterable[Logged], turn: str, events: int) -> list[Item] | None:
+def read(connection: Connection, conversation: str, events: int) -> Past:
+    """Of the newest `events` events that a model reads."""
+    return past(log.read_newest(connection, conversation, READ, events))
+
+
+def recall(ring: Iterable[Logged], turn: str, events: int) -> Past | None:
     """The same from a conversation's newest events in memory; None when they don't reach back far enough."""
     kept = list(ring)
     began = any(isinstance(i.event, e.TurnStarted | e.TurnResumed) and i.event.turn == turn for i in kept)
     relevant = [i for i in kept if i.event.type in READ]
     if not began or (kept[0].seq != 1 and len(relevant) < events):
         return None
-    return model_items(relevant[-events:])
+    return past(relevant[-events:])
 
 
-def last_words(items: Sequence[Item]) -> str:
-    """What the customer said last."""
-    return next((str(item["content"]) for item in reversed(items) if item.get("role") == "user"), "")
+def past(stretch: Sequence[Logged]) -> Past:
+    items = model_items(stretch)
+    said = next((str(item["content"]) for item in reversed(items) if item.get("role") == "user"), "")
+    messages = (i.event for i in reversed(stretch) if isinstance(i.event, e.MessageAdded) and i.event.role == "user")
+    last = next(messages, None)
+    return Past(items, said, last is not None and last.mode == "voice")
 
 
 def model_items(logged: Iterable[Logged]) -> list[Item]:

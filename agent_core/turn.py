@@ -106,6 +106,7 @@ class Turn:
         self.language = lease.language or team.language.default
         self.model = lease.model
         self.said = ""  # the customer's words that this turn answers
+        self.spoken = False  # and hears the answer to
         self.client_tools: Sequence[Mapping[str, Any]] = graph.client_tools(lease.client_tools)
         self.meter = Meter()
         self.ending = False  # how it ends, or pauses, is on its way into the log
@@ -178,7 +179,7 @@ class Turn:
     async def _think(self) -> Outcome:
         shop = self._shop
         past = await self._past()
-        self.said = history.last_words(past)
+        self.said, self.spoken = past.said, past.spoken
         result = await Runner.run(
             graph.build(self, shop.gateway, shop.models),
             [],  # what was said is in the log already
@@ -188,14 +189,14 @@ class Turn:
             run_config=RunConfig(
                 tracing_disabled=True,
                 tool_not_found_behavior="return_error_to_model",
-                call_model_input_filter=_after(past),
+                call_model_input_filter=_after(past.items),
             ),
         )
         if result.interruptions:
             return await self._wait(result.interruptions)
         return await self._finish("done", self._closed("complete"))
 
-    async def _past(self) -> list[history.Item]:
+    async def _past(self) -> history.Past:
         conversation, events = self.lease.conversation, self._shop.settings.history_items
         known = history.recall(self._feed.ring, self.lease.turn, events)
         if known is not None:

@@ -8,7 +8,6 @@ import pytest
 from pydantic import SecretStr
 
 from agent_core import open_core
-from agent_core.door import Start
 from agent_core.events import TurnFinished
 from tests.conftest import ANA
 from tests.fake_openai import Answer, FakeOpenAI
@@ -18,11 +17,12 @@ pytest_plugins = ["tests.provider_fixtures"]
 
 @pytest.fixture
 def asked(settings, fake: FakeOpenAI, watching):
-    async def ask(**changes: Any) -> Any:
+    async def ask(mode: str = "text", **changes: Any) -> Any:
         real = {"openai_base_url": fake.url, "openai_api_key": SecretStr(fake.key), **changes}
         fake.script(Answer("Hello."))
         async with open_core(settings.model_copy(update=real)) as door:
-            conversation, _ = await door.begin(ANA, Start(), "Hi", client_message_id="m1")
+            conversation = await door.start(ANA)
+            await door.say(ANA, conversation, "Hi", client_message_id="m1", mode=mode)
             assert (await watching(door, ANA, conversation).event(TurnFinished)).status == "done"
         return fake.seen[-1].body
 
@@ -38,3 +38,8 @@ async def test_a_model_that_thinks_at_length_unless_told_otherwise_is_told(asked
 async def test_any_other_model_is_told_nothing_that_it_may_not_know(asked, api):
     body = await asked(model="llama-3.3", model_api=api)
     assert not {"reasoning", "reasoning_effort", "verbosity", "text", "temperature"} & set(body)
+
+
+async def test_who_listens_is_not_read_a_table(asked):
+    assert "hears your answer" in (await asked(mode="voice", model_api="responses"))["instructions"]
+    assert "hears your answer" not in (await asked(mode="text", model_api="responses"))["instructions"]

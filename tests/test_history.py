@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_core import events as e
-from agent_core.history import NO_RESULT, OLD_OUTPUT, model_items, recall
+from agent_core.history import NO_RESULT, OLD_OUTPUT, Past, model_items, recall
 from agent_core.snapshot import empty, fold
 
 
@@ -82,7 +82,7 @@ def test_long_outputs_of_earlier_turns_are_shortened_and_the_newest_is_not():
 
 def test_a_ring_that_does_not_know_the_turn_is_not_trusted():
     ring = logged(said(1, "t"), e.TurnStarted("t", "a"))
-    assert recall(ring, "t", 60) == [{"role": "user", "content": "question 1"}]
+    assert recall(ring, "t", 60) == Past([{"role": "user", "content": "question 1"}], "question 1", spoken=False)
     assert recall(ring, "another", 60) is None
     assert recall(ring[1:], "t", 60) is None
 

@@ -127,7 +127,7 @@ export class Menu extends LitElement {
           ${(["auto", "light", "dark"] as const).map((one) => html`<option value=${one} ?selected=${one === this.scheme}>${texts[one]}</option>`)}
         </select>
       </label>
-      ${this.lines.length > 1 ? this.#others() : nothing}
+      ${this.lines.some((line) => line.conversation !== this.current) ? this.#others() : nothing}
     `;
   }
 
