@@ -366,11 +366,8 @@ class VoiceSession:
             self._falling = None
 
     async def _hush(self) -> None:
-        """What is being said is said no further, and what was said of it is in the log."""
-        speech = self.live.current_speech
-        if speech is not None:
-            speech.interrupt(force=True)
-            await asyncio.wait([asyncio.ensure_future(speech.wait_for_playout())], timeout=HUSH_SECONDS)
+        """What is being said, or waits to be, is said no further, and what was said of it is in the log."""
+        await asyncio.wait([self.live.interrupt(force=True)], timeout=HUSH_SECONDS)
         await self.scribe.settled()
 
     def _take_up(self, telling: Telling | None, asked: list[str]) -> None:

@@ -109,7 +109,13 @@ export class Menu extends LitElement {
       >
         ${icons.more()}
       </button>
-      ${this.open ? html`<div class="sheet" @keydown=${this.#key} @focusout=${this.#left}>${this.#sheet()}</div>` : nothing}`;
+      ${this.open ? html`<div class="sheet">${this.#sheet()}</div>` : nothing}`;
+  }
+
+  /** On the whole of it: who pressed the button again to look at the menu still means the menu with Escape. */
+  override firstUpdated(): void {
+    this.addEventListener("keydown", this.#key);
+    this.addEventListener("focusout", this.#left);
   }
 
   #sheet() {
@@ -156,14 +162,14 @@ export class Menu extends LitElement {
   };
 
   readonly #key = (event: KeyboardEvent): void => {
-    if (event.key !== "Escape") return;
+    if (event.key !== "Escape" || !this.open) return;
     event.stopPropagation();
     this.#close();
   };
 
   readonly #left = (event: FocusEvent): void => {
     const to = event.relatedTarget as Node | null;
-    if (to && !this.renderRoot.contains(to)) this.open = false;
+    if (to && to !== this && !this.renderRoot.contains(to)) this.open = false;
   };
 
   #close(): void {
