@@ -1,9 +1,12 @@
-// What a screen reader hears of an answer that is being written: whole sentences, each once, never tokens. Pure.
+// What a screen reader hears: of an answer that is being written whole sentences, each once, never tokens; and all words one
+// after the other.
 
 /** Ends of sentences; in languages that write no blanks after them, too. */
 const END = /[.!?…]["'”’)\]]*(?=\s)|[。！？؟]|\n\n/g;
 /** A long sentence is not waited for. */
 const LONGEST = 400;
+/** How long words stay in the live region. */
+const SPOKEN_MS = 150;
 
 export class Sentences {
   #message = "";
@@ -20,11 +23,29 @@ export class Sentences {
     this.#said += end;
     return fresh.slice(0, end).trim();
   }
+}
 
-  /** It was said before this page listened. */
-  skip(message: string, text: string): void {
-    this.#message = message;
-    this.#said = text.length;
+/** What the live region holds: a screen reader hears what changes in it, and two changes at once would be one. */
+export class Announcer {
+  spoken = "";
+  readonly #waiting: string[] = [];
+  #saying = false;
+
+  constructor(readonly changed: () => void) {}
+
+  say(words: string): void {
+    if (!words) return;
+    this.#waiting.push(words, ""); // emptied between two, so that the same words again are news
+    if (!this.#saying) this.#next();
+  }
+
+  #next(): void {
+    const words = this.#waiting.shift();
+    this.#saying = words !== undefined;
+    if (words === undefined) return;
+    this.spoken = words;
+    this.changed();
+    setTimeout(() => this.#next(), words ? SPOKEN_MS : 0);
   }
 }
 

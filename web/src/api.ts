@@ -43,7 +43,11 @@ const SECONDS = 20;
 export class Api {
   token: string | undefined;
 
-  constructor(readonly base = "") {}
+  /** `language`: what the server's refusals are said in. */
+  constructor(
+    readonly base = "",
+    readonly language = () => "en",
+  ) {}
 
   arrive(site: string, body: { identity?: string; merge?: string }): Promise<{ token: string; subject_is: string }> {
     return this.#ask("POST", `/sites/${site}/visitors`, body, false);
@@ -117,12 +121,13 @@ export class Api {
     return response;
   }
 
-  #headers(): Record<string, string> {
-    return this.token ? { Authorization: `Bearer ${this.token}` } : {};
+  #headers(known = true): Record<string, string> {
+    const headers = { "Accept-Language": this.language() };
+    return known && this.token ? { ...headers, Authorization: `Bearer ${this.token}` } : headers;
   }
 
   async #ask<T>(method: string, path: string, body?: object | string, known = true): Promise<T> {
-    const headers: Record<string, string> = known ? this.#headers() : {};
+    const headers = this.#headers(known);
     if (body) headers["Content-Type"] = "application/json";
     const signal = AbortSignal.timeout(SECONDS * 1000);
     const init: RequestInit = { method, headers, signal, keepalive: method === "POST" };

@@ -1,7 +1,10 @@
 // One customer's conversation in this browser: what is known of it, and everything that can be done with it.
 
 import { type Api, Refusal, type Ticket } from "./api.ts";
-import { Outbox, type Unsent } from "./outbox.ts";
+import { Backoff } from "./backoff.ts";
+import { Outbox, type Then, type Unsent } from "./outbox.ts";
+import { Requests } from "./requests.ts";
+import { Screen, type Told } from "./screen.ts";
 import { fold } from "./state.ts";
 import type { Kept, Storage } from "./storage.ts";
 import { type Connection, Stream } from "./stream.ts";
@@ -11,12 +14,6 @@ import type { Deliverable, Message, Site, Snapshot, Watched } from "./types.ts";
 /** Items loaded at once: some screens full. */
 export const PAGE = 60;
 const LONGEST_WAIT_MS = 15_000;
-export const MESSAGE_BYTES = 16 * 1024;
-/** Who shows something in a call waits for five seconds. */
-const DRAWN_MS = 4000;
-
-/** What the agent shows in a call; without a payload, when that is too large for the line. */
-export type Told = Pick<Deliverable, "version"> & { deliverable: string; kind: string } & Partial<Pick<Deliverable, "payload" | "answers" | "expires_at">>;
 
 export interface View {
   snapshot: Snapshot | undefined;
@@ -26,7 +23,7 @@ export interface View {
   /** What can't be done now, in the server's words. */
   problem: string;
   signInNeeded: boolean;
-  /** Things whose answer is on its way, and what was said of those that were refused; "" of those that got lost. */
+  /** As requests.ts has them. */
   busy: ReadonlySet<string>;
   notes: ReadonlyMap<string, string>;
 }
@@ -39,16 +36,11 @@ export class Conversation {
   #loading = false;
   #problem = "";
   #signInNeeded = false;
-  #busy = new Set<string>();
-  #notes = new Map<string, string>();
+  #requests: Requests;
+  #screen = new Screen();
+  #backoff = new Backoff(LONGEST_WAIT_MS);
   #accepted = new Map<string, Unsent>();
-  /** Shown in a call, and not yet by the feed. */
-  #early = new Map<string, Deliverable>();
-  #drawn = new Set<string>();
-  #awaited = new Map<string, () => void>();
-  #flushing = false;
-  #failures = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #gone = 0; // conversations that were not there (any more), since the last message that arrived
   #loadTimer: ReturnType<typeof setTimeout> | undefined;
   #arriving: Promise<void> | undefined;
   #who = 0; // rises with each word of the page about who is here: the last one counts
@@ -64,7 +56,8 @@ export class Conversation {
     /** Who was signed in is not any more: the business's page may vouch again. */
     readonly expired: () => void = () => {},
   ) {
-    this.outbox = new Outbox(storage);
+    this.outbox = new Outbox(storage, (message) => this.#send(message), (message, error) => this.#sendFailed(message, error), changed);
+    this.#requests = new Requests(changed);
     this.api.token = storage.kept.token;
     storage.watch(() => this.#otherTab());
     addEventListener("online", () => this.#online());
@@ -74,14 +67,14 @@ export class Conversation {
     const seen = new Set(this.#snapshot?.items.map((i) => (i as Message).client_message_id));
     const waiting = new Map([...this.#accepted.values(), ...this.outbox.unsent].map((m) => [m.id, m]));
     return {
-      snapshot: this.#shown,
+      snapshot: this.#snapshot && this.#screen.of(this.#snapshot),
       unsent: [...waiting.values()].filter((m) => !seen.has(m.id) && this.#belongs(m)),
       connection: this.#snapshot || this.#loading ? this.#connection : navigator.onLine ? "live" : "offline",
       loading: this.#loading,
       problem: this.#problem,
       signInNeeded: this.#signInNeeded,
-      busy: this.#busy,
-      notes: this.#notes,
+      busy: this.#requests.busy,
+      notes: this.#requests.notes,
     };
   }
 
@@ -98,18 +91,13 @@ export class Conversation {
     return this.#here;
   }
 
-  get #shown(): Snapshot | undefined {
-    const s = this.#snapshot;
-    return s && this.#early.size ? { ...s, items: [...s.items, ...this.#early.values()] } : s;
-  }
-
   // ---- which conversation
 
   /** The one that this browser left off with, if there is one. */
   async resume(): Promise<void> {
     const { conversation, token } = this.storage.kept;
     if (conversation && token) await this.#load(conversation);
-    this.flush();
+    this.outbox.flush();
   }
 
   /** Goes on with what another window keeps, and leaves nothing of it in this one. */
@@ -151,7 +139,7 @@ export class Conversation {
       if (who !== this.#who) return;
       if (error instanceof Refusal && error.field === "merge") return this.#become({ identity }, {}, who);
       if (!(error instanceof Refusal) || !error.passing) return this.#complain(error);
-      setTimeout(() => who === this.#who && void this.#identify(identity, who), this.#wait(error));
+      setTimeout(() => who === this.#who && void this.#identify(identity, who), this.#backoff.next(error));
     }
   }
 
@@ -181,15 +169,12 @@ export class Conversation {
   #leave(): void {
     this.#era++;
     this.#stream?.close();
-    clearTimeout(this.#timer);
     clearTimeout(this.#loadTimer);
-    this.#flushing = false;
+    this.outbox.halt();
     this.#stream = this.#snapshot = this.#arriving = undefined;
     this.#accepted.clear();
-    this.#early.clear();
-    this.#drawn.clear();
-    this.#busy.clear();
-    this.#notes.clear();
+    this.#screen.clear();
+    this.#requests.clear();
     this.#problem = "";
     this.#loading = false;
   }
@@ -220,7 +205,7 @@ export class Conversation {
 
   #watch(snapshot: Snapshot): void {
     this.#loading = false;
-    this.#failures = 0;
+    this.#backoff.worked();
     this.#problem = "";
     this.#snapshot = snapshot;
     this.#stream?.close();
@@ -232,14 +217,14 @@ export class Conversation {
   #loadFailed(conversation: string, error: unknown): void {
     if (error instanceof Refusal && !error.passing) return this.#forget();
     this.#connection = navigator.onLine ? "broken" : "offline";
-    this.#loadTimer = setTimeout(() => void this.#load(conversation), this.#wait(error));
+    this.#loadTimer = setTimeout(() => void this.#load(conversation), this.#backoff.next(error));
     this.changed();
   }
 
   #online(): void {
     const { conversation } = this.storage.kept;
     if (conversation && this.#loading) void this.#load(conversation);
-    this.flush();
+    this.outbox.flush();
   }
 
   /** The conversation is gone, or the token is: a new one begins with the next message. */
@@ -250,7 +235,7 @@ export class Conversation {
     this.api.token = undefined;
     this.outbox.release();
     if (customer) this.expired();
-    if (this.outbox.unsent.length) this.flush();
+    if (this.outbox.unsent.length) this.outbox.flush();
     this.changed();
   }
 
@@ -270,13 +255,13 @@ export class Conversation {
           return void self.#load(conversation); // what is here is not what the server changed: its own is taken
         }
         if (event.type === "message.added") self.#arrived(event["client_message_id"]);
-        if (event.type === "deliverable.shown" || event.type === "reset") self.#settle();
+        if (event.type === "deliverable.shown" || event.type === "reset") self.#screen.settle(self.#snapshot!.items);
         self.heard(event);
         self.changed();
       },
       connection(state: Connection) {
         self.#connection = state;
-        if (state === "live") self.flush();
+        if (state === "live") self.outbox.flush();
         self.changed();
       },
       lost() {
@@ -293,8 +278,8 @@ export class Conversation {
 
   async earlier(): Promise<void> {
     const s = this.#snapshot;
-    if (!s?.earlier || this.#busy.has("earlier")) return;
-    await this.#doing("earlier", async () => {
+    if (!s?.earlier) return;
+    await this.#requests.make("earlier", async () => {
       const page = await this.api.items(s.conversation, s.earlier!, PAGE);
       const now = this.#snapshot;
       if (now?.conversation !== s.conversation || now.earlier !== s.earlier) return;
@@ -308,39 +293,12 @@ export class Conversation {
     if (!text.trim()) return;
     this.outbox.add(text, this.#here);
     this.changed();
-    this.flush();
+    this.outbox.flush();
   }
 
   discard(id: string): void {
     this.outbox.drop(id);
     this.changed();
-  }
-
-  /** Sends what waits, in order, one after the other. */
-  flush(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    clearTimeout(this.#timer);
-    const era = this.#era;
-    void this.#sendAll(era).finally(() => {
-      if (era === this.#era) this.#flushing = false;
-      this.changed();
-    });
-  }
-
-  async #sendAll(era: number): Promise<void> {
-    for (;;) {
-      const next = this.outbox.unsent.find((m) => !m.refused);
-      if (!next || era !== this.#era) return;
-      try {
-        await this.#send(next);
-        this.#problem = "";
-        this.#failures = 0;
-      } catch (error) {
-        if (era === this.#era) this.#sendFailed(next, error);
-        return;
-      }
-    }
   }
 
   async #send(message: Unsent): Promise<void> {
@@ -351,6 +309,10 @@ export class Conversation {
     await this.api.say(conversation, message.id, message.text);
     if (era === this.#era && conversation === this.#here) this.#accepted.set(message.id, message);
     this.outbox.drop(message.id);
+    if (era !== this.#era) return;
+    this.#problem = "";
+    this.#backoff.worked();
+    this.#gone = 0;
   }
 
   /** A token and a conversation; nobody has either before the first words. */
@@ -375,33 +337,27 @@ export class Conversation {
     await this.#load(id);
   }
 
-  #sendFailed(message: Unsent, error: unknown): void {
+  #sendFailed(message: Unsent, error: unknown): Then {
     if (!(error instanceof Refusal) || error.passing) {
       if (error instanceof Refusal && error.status > 0) this.#problem = error.message;
-      this.#timer = setTimeout(() => this.flush(), this.#wait(error));
-    } else if (error.code === "identity_required" || error.status === 401) {
-      this.#signInNeeded = true;
-    } else if (error.status === 404 && !this.#belongs(message)) {
-      this.outbox.drop(message.id);
-      this.#flushing = false;
-      this.flush();
-    } else if (error.status === 404 && this.#failures++ < 2) {
-      this.#forget();
-    } else {
-      this.outbox.refuse(message.id, error.message);
-      this.#flushing = false;
-      this.flush();
+      return this.#backoff.next(error);
     }
-  }
-
-  #wait(error: unknown): number {
-    const most = Math.min(LONGEST_WAIT_MS, 500 * 2 ** this.#failures++);
-    const wanted = error instanceof Refusal ? (error.retryAfter ?? 0) * 1000 : 0;
-    return Math.max(wanted, most / 2 + (Math.random() * most) / 2);
+    if (error.status === 401) {
+      this.#signInNeeded = true;
+      return "stay";
+    }
+    if (error.status === 404 && this.#belongs(message) && this.#gone++ < 2) {
+      this.#forget();
+      return "stay";
+    }
+    this.#gone = 0;
+    if (error.status === 404 && !this.#belongs(message)) this.outbox.drop(message.id);
+    else this.outbox.refuse(message.id, error.message);
+    return "next";
   }
 
   async stop(): Promise<void> {
-    await this.#doing("stop", () => this.api.stop(this.#id));
+    await this.#requests.make("stop", () => this.api.stop(this.#id));
   }
 
   /** The last words again, as a new message: the turn that answered them failed. */
@@ -413,18 +369,17 @@ export class Conversation {
   // ---- answering
 
   async decide(interrupt: string, decision: "approve" | "reject", args?: string): Promise<void> {
-    await this.#doing(interrupt, () => this.api.decide(this.#id, interrupt, decision, args), true);
+    await this.#requests.make(interrupt, () => this.api.decide(this.#id, interrupt, decision, args), true);
   }
 
   async answer(deliverable: string, version: number, decision: string, answer?: object): Promise<void> {
     const key = `${deliverable}@${version}`;
-    await this.#doing(key, () => this.api.answer(this.#id, deliverable, version, decision, answer), true);
+    await this.#requests.make(key, () => this.api.answer(this.#id, deliverable, version, decision, answer), true);
   }
 
   async acknowledge(deliverable: string, version: number): Promise<void> {
     const key = `${deliverable}@${version}`;
-    this.#drawn.add(key);
-    this.#awaited.get(key)?.();
+    this.#screen.drew(key);
     const known = this.#snapshot?.items.find((item) => item.kind === "deliverable" && item.id === deliverable);
     if ((known as Deliverable | undefined)?.acknowledged) return;
     await this.api.acknowledge(this.#id, deliverable, version).catch(() => undefined); // shown again, told again
@@ -449,57 +404,20 @@ export class Conversation {
 
   /** It stands in the thread at once, also when the feed is late; true when it was drawn. */
   async shows(told: Told): Promise<boolean> {
-    const { deliverable: id, version, kind: type, payload, answers = [], expires_at = null } = told;
-    const known = this.#snapshot?.items.some((item) => item.kind === "deliverable" && item.id === id);
-    if (!known && payload !== undefined && this.#snapshot) {
-      const fresh = { status: "shown", acknowledged: false, answer: null, versions: [], turn: "", at: Date.now() };
-      this.#early.set(id, { kind: "deliverable", id, type, version, payload, answers, expires_at, ...fresh });
+    const known = this.#snapshot?.items.some((item) => item.kind === "deliverable" && item.id === told.deliverable);
+    if (!known && told.payload !== undefined && this.#snapshot) {
+      this.#screen.put(told);
       this.changed();
     }
-    return this.#isDrawn(`${id}@${version}`);
-  }
-
-  #isDrawn(key: string): Promise<boolean> {
-    if (this.#drawn.has(key)) return Promise.resolve(true);
-    return new Promise((done) => {
-      const end = (drawn: boolean) => {
-        clearTimeout(timer);
-        this.#awaited.delete(key);
-        done(drawn);
-      };
-      const timer = setTimeout(() => end(false), DRAWN_MS);
-      this.#awaited.set(key, () => end(true));
-    });
-  }
-
-  /** What the feed has brought is no longer early. */
-  #settle(): void {
-    if (!this.#early.size) return;
-    for (const item of this.#snapshot!.items) if (item.kind === "deliverable") this.#early.delete(item.id);
+    return this.#screen.isDrawn(`${told.deliverable}@${told.version}`);
   }
 
   async rate(message: string, rating: "up" | "down"): Promise<void> {
-    await this.#doing(message, () => this.api.feedback(this.#id, message, rating));
+    await this.#requests.make(message, () => this.api.feedback(this.#id, message, rating));
   }
 
   get #id(): string {
     return this.#snapshot!.conversation;
-  }
-
-  /** `once`: what was accepted stays busy, until the feed shows it decided. */
-  async #doing(key: string, work: () => Promise<unknown>, once = false): Promise<void> {
-    if (this.#busy.has(key)) return;
-    this.#busy.add(key);
-    this.#notes.delete(key);
-    this.changed();
-    try {
-      await work();
-      if (!once) this.#busy.delete(key);
-    } catch (error) {
-      this.#busy.delete(key);
-      this.#notes.set(key, error instanceof Refusal && error.status ? error.message : "");
-    }
-    this.changed();
   }
 
   #complain(error: unknown): void {

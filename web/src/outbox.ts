@@ -13,12 +13,26 @@ export interface Unsent {
   refused?: string;
 }
 
+/** The longest message that the server takes. */
+export const MESSAGE_BYTES = 16 * 1024;
 const NAME = ":outbox";
 /** After so long nobody expects it to be sent any more. */
 const STALE_MS = 24 * 3600 * 1000;
 
+/** After one that could not be sent: the next one, so many milliseconds of patience, or nothing before the next flush. */
+export type Then = "next" | "stay" | number;
+
 export class Outbox {
-  constructor(readonly storage: Storage) {}
+  #sending = false;
+  #round = 0; // rises when what is on its way is not listened to any more
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    readonly storage: Storage,
+    readonly send: (message: Unsent) => Promise<void>,
+    readonly failed: (message: Unsent, error: unknown) => Then,
+    readonly changed: () => void,
+  ) {}
 
   get unsent(): Unsent[] {
     const kept = this.storage.read(NAME);
@@ -44,6 +58,45 @@ export class Outbox {
 
   refuse(id: string, why: string): void {
     this.#write(this.unsent.map((message) => (message.id === id ? { ...message, refused: why } : message)));
+  }
+
+  // ---- sending
+
+  /** Sends what waits, in order, one after the other. */
+  flush(): void {
+    if (this.#sending) return;
+    this.#sending = true;
+    clearTimeout(this.#timer);
+    const round = this.#round;
+    void this.#sendAll(round).finally(() => {
+      if (round === this.#round) this.#sending = false;
+      this.changed();
+    });
+  }
+
+  later(ms: number): void {
+    this.#timer = setTimeout(() => this.flush(), ms);
+  }
+
+  /** Until the next flush. */
+  halt(): void {
+    this.#round++;
+    this.#sending = false;
+    clearTimeout(this.#timer);
+  }
+
+  async #sendAll(round: number): Promise<void> {
+    for (;;) {
+      const next = this.unsent.find((message) => !message.refused);
+      if (!next || round !== this.#round) return;
+      try {
+        await this.send(next);
+      } catch (error) {
+        const then = round === this.#round ? this.failed(next, error) : "stay";
+        if (typeof then === "number") this.later(then);
+        if (then !== "next") return;
+      }
+    }
   }
 
   #write(messages: Unsent[]): void {

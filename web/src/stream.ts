@@ -1,11 +1,11 @@
 // The conversation's feed: server-sent events over fetch (EventSource can't send a token), resumed from the last id.
 
 import { type Api, Refusal } from "./api.ts";
+import { Backoff } from "./backoff.ts";
 import type { Watched } from "./types.ts";
 
 /** The server beats every 10 seconds; three missing beats are a broken line. */
 const SILENCE_MS = 30_000;
-const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5_000;
 
 export type Connection = "connecting" | "live" | "broken" | "offline";
@@ -35,7 +35,7 @@ export function frames(text: string): { data: string[]; rest: string } {
 
 export class Stream {
   #abort: AbortController | undefined;
-  #failures = 0;
+  #backoff = new Backoff(LONGEST_WAIT_MS);
   #timer: ReturnType<typeof setTimeout> | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
 
@@ -55,7 +55,7 @@ export class Stream {
     const abort = (this.#abort = new AbortController());
     this.listener.connection(navigator.onLine ? "connecting" : "offline");
     void this.#read(abort).then(
-      () => this.#again(abort, 0),
+      () => this.#again(abort),
       (error: unknown) => this.#failed(abort, error),
     );
   }
@@ -73,7 +73,7 @@ export class Stream {
   async #read(abort: AbortController): Promise<void> {
     this.#listen(abort);
     const response = await this.api.events(this.conversation, this.listener.cursor, abort.signal);
-    this.#failures = 0;
+    this.#backoff.worked();
     this.listener.connection("live");
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     for (let waiting = ""; ; ) {
@@ -93,25 +93,22 @@ export class Stream {
 
   #failed(abort: AbortController, error: unknown): void {
     if (error instanceof Refusal && !error.passing) return this.#lost(abort, error);
-    const wanted = error instanceof Refusal && error.retryAfter ? error.retryAfter * 1000 : 0;
-    this.#again(abort, wanted);
+    this.#again(abort, error);
   }
 
   #lost(abort: AbortController, refusal: Refusal): void {
     if (abort === this.#abort) this.listener.lost(refusal);
   }
 
-  /** Full jitter, so that a crowd does not come back at once. */
-  #again(abort: AbortController, atLeast: number): void {
+  #again(abort: AbortController, error?: unknown): void {
     if (abort !== this.#abort) return; // closed, or opened anew meanwhile
     clearTimeout(this.#silence);
-    const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++);
     this.listener.connection(navigator.onLine ? "broken" : "offline");
-    this.#timer = setTimeout(() => this.open(), Math.max(atLeast, most / 2 + (Math.random() * most) / 2));
+    this.#timer = setTimeout(() => this.open(), this.#backoff.next(error));
   }
 
   readonly #hurry = (): void => {
-    this.#failures = 0;
+    this.#backoff.worked();
     this.open();
   };
 
@@ -119,6 +116,6 @@ export class Stream {
 
   /** A page that slept may have lost its line without hearing of it. */
   readonly #seen = (): void => {
-    if (document.visibilityState === "visible" && this.#failures > 0) this.#hurry();
+    if (document.visibilityState === "visible" && this.#backoff.failing) this.#hurry();
   };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Sentences } from "../src/announcer.ts";
+import { Announcer, Sentences } from "../src/announcer.ts";
 
 function heard(text: string, step: number): string[] {
   const sentences = new Sentences();
@@ -24,12 +24,6 @@ test("a new message begins anew", () => {
   const sentences = new Sentences();
   assert.equal(sentences.take("m1", "One. Two", true), "One. Two");
   assert.equal(sentences.take("m2", "One. Two", false), "One.");
-});
-
-test("what was written before the page listened is not said", () => {
-  const sentences = new Sentences();
-  sentences.skip("m1", "Old words. ");
-  assert.equal(sentences.take("m1", "Old words. New words.", true), "New words.");
 });
 
 test("a sentence without an end is not waited for", () => {
@@ -56,4 +50,17 @@ test("a finished message that was said already is not said again", () => {
   const sentences = new Sentences();
   assert.equal(sentences.take("m1", "One. Two.", true), "One. Two.");
   assert.equal(sentences.take("m1", "One. Two.", true), "");
+});
+
+test("words stand in the live region one after the other, and the same ones again are news", async () => {
+  const held: string[] = [];
+  await new Promise<void>((done) => {
+    const announcer = new Announcer(() => {
+      held.push(announcer.spoken);
+      if (held.length === 6) done();
+    });
+    for (const words of ["One.", "", "Two.", "Two."]) announcer.say(words);
+    assert.deepEqual(held, ["One."]);
+  });
+  assert.deepEqual(held, ["One.", "", "Two.", "", "Two.", ""]);
 });

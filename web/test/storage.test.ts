@@ -11,6 +11,15 @@ const refused = (name: string) => () => {
   throw new DOMException(name, name);
 };
 
+/** Of a page that sends nothing. */
+const outboxOf = (storage: Storage) =>
+  new Outbox(
+    storage,
+    () => new Promise(() => undefined),
+    () => "stay",
+    () => undefined,
+  );
+
 beforeEach(() => localStorage.clear());
 
 /** As long as `work` lasts, `localStorage` is this. */
@@ -55,14 +64,14 @@ test("where there is no room any more, what was written last counts", () => {
   let full = false;
   instead({ value: when(() => full) }, () => {
     const storage = new Storage("shop");
-    const outbox = new Outbox(storage);
+    const outbox = outboxOf(storage);
     outbox.add("one");
     full = true;
     outbox.add("two");
     assert.deepEqual(outbox.unsent.map((m) => m.text), ["one", "two"]);
     full = false;
     outbox.drop(outbox.unsent[0]!.id);
-    assert.deepEqual(new Outbox(new Storage("shop")).unsent.map((m) => m.text), ["two"]);
+    assert.deepEqual(outboxOf(new Storage("shop")).unsent.map((m) => m.text), ["two"]);
   });
 });
 
@@ -76,11 +85,11 @@ test("who is logged out in another tab is logged out in this one", () => {
 test("logging out of one site leaves another alone, even one whose name begins the same", () => {
   const other = new Storage("shop-eu");
   other.keep({ token: "theirs" });
-  new Outbox(other).add("Hello");
+  outboxOf(other).add("Hello");
   const here = new Storage("shop");
   here.keep({ token: "t" });
   here.write(":wishes", { language: "de" });
-  new Outbox(here).add("Hi");
+  outboxOf(here).add("Hi");
   localStorage.setItem("somebody", "else's");
   here.clear();
   assert.deepEqual(Object.keys(localStorage).filter((key) => key.includes("shop") || key === "somebody").sort(), ["parley:shop-eu", "parley:shop-eu:outbox", "somebody"]);
@@ -101,12 +110,12 @@ test("what somebody else wrote there is not believed", () => {
     localStorage.setItem("parley:shop:outbox", nonsense);
     const storage = new Storage("shop");
     assert.equal(storage.kept.token, undefined, nonsense);
-    assert.deepEqual(new Outbox(storage).unsent, [], nonsense);
+    assert.deepEqual(outboxOf(storage).unsent, [], nonsense);
   }
 });
 
 test("messages wait in the order in which they were said, each with a name of its own", () => {
-  const outbox = new Outbox(new Storage("shop"));
+  const outbox = outboxOf(new Storage("shop"));
   for (const text of ["one", "two", "two"]) outbox.add(text);
   const ids = outbox.unsent.map((m) => m.id);
   assert.equal(new Set(ids).size, 3);
@@ -115,7 +124,7 @@ test("messages wait in the order in which they were said, each with a name of it
 });
 
 test("what was refused stays with the reason, until it is dropped", () => {
-  const outbox = new Outbox(new Storage("shop"));
+  const outbox = outboxOf(new Storage("shop"));
   outbox.add("too long");
   const { id } = outbox.unsent[0]!;
   outbox.refuse(id, "Too long.");
@@ -127,5 +136,5 @@ test("what was refused stays with the reason, until it is dropped", () => {
 test("what waited for a day is not sent any more", () => {
   const storage = new Storage("shop");
   storage.write(":outbox", [{ id: "w-old", text: "yesterday", at: Date.now() - 25 * 3_600_000 }]);
-  assert.deepEqual(new Outbox(storage).unsent, []);
+  assert.deepEqual(outboxOf(storage).unsent, []);
 });

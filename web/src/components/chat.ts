@@ -2,7 +2,7 @@
 
 import { css, html, LitElement, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
-import { Sentences } from "../announcer.ts";
+import { Announcer, Sentences } from "../announcer.ts";
 import { Api } from "../api.ts";
 import { type Call, live, news } from "../call.ts";
 import { Conversation, type View } from "../conversation.ts";
@@ -27,8 +27,6 @@ import "./menu.ts";
 import "./topics.ts";
 
 const SECOND_MS = 1000;
-/** How long words stay in the live region. */
-const SPOKEN_MS = 150;
 /** A lost connection is told when it lasts: most come back before anybody would notice. */
 const TOLD_AFTER_MS = 2500;
 /** Between two attempts to load the chat's words. */
@@ -144,7 +142,6 @@ export class Chat extends LitElement {
   @state() private language = "en";
   @state() private scheme = "auto";
   @state() private now = Date.now();
-  @state() private spoken = "";
   @state() private late = false;
   @state() private words: Texts | undefined;
   @state() private call!: Call;
@@ -155,8 +152,7 @@ export class Chat extends LitElement {
   #host!: Host;
   #storage!: Storage;
   #sentences = new Sentences();
-  readonly #toSay: string[] = [];
-  #saying = false;
+  #announcer = new Announcer(() => this.requestUpdate());
   #visible = true;
   #unread = 0;
   #lateTimer: ReturnType<typeof setTimeout> | undefined;
@@ -169,7 +165,7 @@ export class Chat extends LitElement {
     this.#setUp();
     this.#conversation = new Conversation(
       this.site,
-      new Api(),
+      new Api("", () => this.language),
       this.#storage,
       () => this.language,
       () => this.#changed(),
@@ -291,19 +287,7 @@ export class Chat extends LitElement {
   }
 
   #say(text: string): void {
-    const words = plain(text);
-    if (!words) return;
-    this.#toSay.push(words, ""); // emptied between two, so that the same words again are news
-    if (!this.#saying) this.#sayNext();
-  }
-
-  /** One after the other: a screen reader hears what changes in the region, and two changes at once would be one. */
-  #sayNext(): void {
-    const words = this.#toSay.shift();
-    this.#saying = words !== undefined;
-    if (words === undefined) return;
-    this.spoken = words;
-    setTimeout(() => this.#sayNext(), words ? SPOKEN_MS : 0);
+    this.#announcer.say(plain(text));
   }
 
   /** Drawn at most once a frame, however fast words come. */
@@ -362,7 +346,7 @@ export class Chat extends LitElement {
         @say=${(event: CustomEvent<string>) => this.#write(event.detail)}
         @stop=${() => void this.#conversation.stop()}
       ></parley-composer>
-      <div class="sr" aria-live="polite">${this.spoken}</div>
+      <div class="sr" aria-live="polite">${this.#announcer.spoken}</div>
     `;
   }
 

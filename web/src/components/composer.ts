@@ -2,8 +2,8 @@
 
 import { css, html, LitElement, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
-import { MESSAGE_BYTES } from "../conversation.ts";
 import * as icons from "../icons.ts";
+import { MESSAGE_BYTES } from "../outbox.ts";
 import { base } from "../styles.ts";
 import { filled, type Texts } from "../texts.ts";
 
