@@ -94,9 +94,13 @@ export class Conversation {
   // ---- which conversation
 
   /** The one that this browser left off with, if there is one. */
-  async resume(): Promise<void> {
+  resume(): Promise<void> {
+    return this.#resume(() => this.#forget());
+  }
+
+  async #resume(refused: () => void): Promise<void> {
     const { conversation, token } = this.storage.kept;
-    if (conversation && token) await this.#load(conversation);
+    if (conversation && token) await this.#load(conversation, refused);
     this.outbox.flush();
   }
 
@@ -107,7 +111,7 @@ export class Conversation {
     this.api.token = kept.token;
   }
 
-  async startNew(): Promise<void> {
+  startNew(): void {
     this.#leave();
     const { conversation: _old, thread: _thread, ...rest } = this.storage.kept;
     this.storage.keep({ ...rest, thread: token() });
@@ -117,7 +121,7 @@ export class Conversation {
   async switchTo(conversation: string): Promise<void> {
     this.#leave();
     this.storage.keep({ ...this.storage.kept, conversation });
-    await this.#load(conversation);
+    await this.#load(conversation, () => this.startNew());
   }
 
   async others(): Promise<{ conversation: string; title: string; updated_at: number }[]> {
@@ -130,16 +134,16 @@ export class Conversation {
     return this.#identify(identity, ++this.#who);
   }
 
-  async #identify(identity: string, who: number): Promise<void> {
-    const before = this.storage.kept;
+  async #identify(identity: string, who: number, merging = true): Promise<void> {
+    const before = merging ? this.storage.kept : {};
     const merge = before.token && !before.customer ? { merge: before.token } : {};
     try {
       await this.#become({ identity, ...merge }, before, who);
     } catch (error) {
       if (who !== this.#who) return;
-      if (error instanceof Refusal && error.field === "merge") return this.#become({ identity }, {}, who);
-      if (!(error instanceof Refusal) || !error.passing) return this.#complain(error);
-      setTimeout(() => who === this.#who && void this.#identify(identity, who), this.#backoff.next(error));
+      if (error instanceof Refusal && error.field === "merge") return this.#identify(identity, who, false);
+      if (error instanceof Refusal && !error.passing) return this.#complain(error);
+      setTimeout(() => who === this.#who && void this.#identify(identity, who, merging), this.#backoff.next(error));
     }
   }
 
@@ -154,7 +158,7 @@ export class Conversation {
     this.#problem = "";
     const kept = { token, customer: true, ...(before.thread ? { thread: before.thread } : {}) };
     this.storage.keep(same ? { ...kept, conversation: same } : kept);
-    await this.resume();
+    await this.#resume(() => this.startNew()); // it was another customer's
   }
 
   /** Nothing of the customer is left in this browser. */
@@ -190,7 +194,8 @@ export class Conversation {
     this.changed();
   }
 
-  async #load(conversation: string): Promise<void> {
+  /** `refused`: what is done when it is not there, or not for whom this token is of. */
+  async #load(conversation: string, refused = () => this.#forget()): Promise<void> {
     const era = this.#era;
     clearTimeout(this.#loadTimer);
     this.#loading = !this.#snapshot;
@@ -199,7 +204,7 @@ export class Conversation {
       const snapshot = await this.api.snapshot(conversation, PAGE);
       if (era === this.#era) this.#watch(snapshot);
     } catch (error) {
-      if (era === this.#era) this.#loadFailed(conversation, error);
+      if (era === this.#era) this.#loadFailed(conversation, error, refused);
     }
   }
 
@@ -214,10 +219,10 @@ export class Conversation {
     this.changed();
   }
 
-  #loadFailed(conversation: string, error: unknown): void {
-    if (error instanceof Refusal && !error.passing) return this.#forget();
+  #loadFailed(conversation: string, error: unknown, refused: () => void): void {
+    if (error instanceof Refusal && !error.passing) return refused();
     this.#connection = navigator.onLine ? "broken" : "offline";
-    this.#loadTimer = setTimeout(() => void this.#load(conversation), this.#backoff.next(error));
+    this.#loadTimer = setTimeout(() => void this.#load(conversation, refused), this.#backoff.next(error));
     this.changed();
   }
 
@@ -235,7 +240,7 @@ export class Conversation {
     this.api.token = undefined;
     this.outbox.release();
     if (customer) this.expired();
-    if (this.outbox.unsent.length) this.outbox.flush();
+    if (this.outbox.unsent.length) this.outbox.later(this.#backoff.next());
     this.changed();
   }
 
@@ -252,6 +257,7 @@ export class Conversation {
         try {
           self.#snapshot = fold(self.#snapshot!, event);
         } catch {
+          self.#stream?.close();
           return void self.#load(conversation); // what is here is not what the server changed: its own is taken
         }
         if (event.type === "message.added") self.#arrived(event["client_message_id"]);
@@ -304,7 +310,7 @@ export class Conversation {
   async #send(message: Unsent): Promise<void> {
     const era = this.#era;
     if (this.#belongs(message)) await this.#begin();
-    const conversation = message.conversation ?? this.storage.kept.conversation;
+    const conversation = message.conversation ?? this.#here;
     if (!conversation || era !== this.#era) return;
     await this.api.say(conversation, message.id, message.text);
     if (era === this.#era && conversation === this.#here) this.#accepted.set(message.id, message);
@@ -326,11 +332,12 @@ export class Conversation {
     if (!this.storage.kept.token) {
       const { token } = await this.api.arrive(this.site.key, {});
       if (era !== this.#era) return;
-      this.storage.keep({ ...this.storage.kept, token });
+      this.storage.keep({ token, ...this.storage.kept }); // of two tabs that begin at once, the first one counts
     }
     this.api.token = this.storage.kept.token;
     if (this.#snapshot) return;
     const { conversation, thread = token() } = this.storage.kept;
+    this.storage.keep({ ...this.storage.kept, thread });
     const id = conversation ?? (await this.api.start({ thread, language: this.language() })).conversation;
     if (era !== this.#era) return;
     this.storage.keep({ ...this.storage.kept, conversation: id, thread });
@@ -382,6 +389,7 @@ export class Conversation {
     this.#screen.drew(key);
     const known = this.#snapshot?.items.find((item) => item.kind === "deliverable" && item.id === deliverable);
     if ((known as Deliverable | undefined)?.acknowledged) return;
+    if (!this.#snapshot) return;
     await this.api.acknowledge(this.#id, deliverable, version).catch(() => undefined); // shown again, told again
   }
 
@@ -420,8 +428,8 @@ export class Conversation {
     return this.#snapshot!.conversation;
   }
 
-  #complain(error: unknown): void {
-    this.#problem = error instanceof Refusal ? error.message : String(error);
+  #complain({ message }: Refusal): void {
+    this.#problem = message;
     this.changed();
   }
 }

@@ -82,7 +82,7 @@ export class Stream {
       this.#listen(abort);
       const { data, rest } = frames(waiting + value);
       waiting = rest;
-      for (const text of data) this.listener.watched(JSON.parse(text) as Watched);
+      for (const text of data) if (!abort.signal.aborted) this.listener.watched(JSON.parse(text) as Watched);
     }
   }
 

@@ -293,7 +293,7 @@ test("what was written in one conversation does not end up in another", async ()
   here.say("about the first");
   await until(() => here.view.problem !== "", "held up");
   const first = here.storage.kept.conversation!;
-  await here.startNew();
+  here.startNew();
   assert.deepEqual(here.view.unsent, []);
   here.say("about the second");
   await until(() => peer.accepted.size === 3, "all sent");
@@ -307,7 +307,7 @@ test("a new conversation leaves the old one on the server", async () => {
   const here = page();
   here.say("one");
   await saw(here, "one");
-  await here.startNew();
+  here.startNew();
   assert.equal(here.view.snapshot, undefined);
   here.say("two");
   await until(() => peer.count(/POST .conversations$/) === 2, "asked for another");
@@ -364,6 +364,102 @@ test("a page without storage works as long as it lives", async () => {
   } finally {
     Object.defineProperty(globalThis, "localStorage", { value: shelf, configurable: true, writable: true });
   }
+});
+
+test("a message that is refused makes no other one travel twice", async () => {
+  const here = page();
+  here.say("one");
+  await saw(here, "one");
+  peer.trouble.push({ path: /messages/, what: { status: 422 } });
+  here.say("bad");
+  here.say("two");
+  await until(() => here.view.unsent.some((m) => m.refused), "refused");
+  here.say("three");
+  await saw(here, "one", "two", "three");
+  await until(() => here.view.unsent.length === 1, "only the refused one is left");
+  const sent = peer.asked.filter((one) => one.path.endsWith("/messages")).map((one) => one.body["text"]);
+  assert.deepEqual(sent, ["one", "bad", "two", "three"]);
+});
+
+test("a server that knows no conversation for long is not asked for new ones for ever", async () => {
+  const here = page();
+  for (let n = 0; n < 3; n++) peer.trouble.push({ path: /messages/, what: { status: 404, message: "Not here." } });
+  here.say("Hello?");
+  await until(() => here.view.unsent[0]?.refused === "Not here.", "refused");
+  assert.equal(peer.count(/POST .conversations$/), 3);
+});
+
+test("two tabs in which somebody writes first at the same time are one visitor in one conversation", async () => {
+  const [left, right] = [page(), page()] as [Conversation, Conversation];
+  left.say("one");
+  right.say("two");
+  await saw(left, "one", "two");
+  await saw(right, "one", "two");
+  assert.equal(left.id, right.id);
+  const began = peer.asked.filter((one) => one.method === "POST" && one.path !== "/sites/shop/visitors");
+  assert.equal(new Set(began.map((one) => one.token)).size, 1);
+});
+
+test("what was written before another tab began anew goes where it was written", async () => {
+  const here = page();
+  peer.trouble.push({ path: /messages/, what: { status: 503, retryAfter: 1 } });
+  here.say("one");
+  await until(() => here.view.problem !== "", "held up");
+  const { conversation: _left, ...rest } = here.storage.kept;
+  new Storage("shop").keep({ ...rest, thread: "another" });
+  await saw(here, "one");
+  await settled(here);
+  assert.equal(peer.asked.findLast((one) => one.path.endsWith("/messages"))!.path, "/conversations/conv_1/messages");
+});
+
+test("who can not take along what was said before is signed in all the same, also when the line breaks meanwhile", async () => {
+  const here = page();
+  here.say("Hi");
+  await saw(here, "Hi");
+  peer.trouble.push({ path: /visitors/, what: { status: 422, field: "merge" } }, { path: /visitors/, what: "refuse" });
+  await here.identify("jwt");
+  await until(() => here.storage.kept.customer === true, "signed in");
+  assert.deepEqual(peer.asked.findLast((one) => one.path.endsWith("/visitors"))!.body, { identity: "jwt" });
+});
+
+test("another customer is signed in where the one before has not logged out, and sees nothing of theirs", async () => {
+  let expired = 0;
+  const here = new Conversation(SITE, new Api(url), new Storage("shop"), () => "en", () => waiting.forEach((look) => look()), undefined, () => expired++);
+  open.push(here);
+  await here.identify("ana");
+  here.say("My number is 123");
+  await saw(here, "My number is 123");
+  peer.trouble.push({ path: /GET .conversations.conv_1$/, what: { status: 404 } });
+  await here.identify("bob");
+  assert.deepEqual([here.storage.kept.token, here.storage.kept.customer, here.storage.kept.conversation], ["token-2", true, undefined]);
+  assert.deepEqual([here.view.snapshot, expired], [undefined, 0]);
+});
+
+test("who chooses a conversation that is gone keeps the others", async () => {
+  const here = page();
+  here.say("one");
+  await saw(here, "one");
+  peer.trouble.push({ path: /GET .conversations.conv_9$/, what: { status: 404 } });
+  await here.switchTo("conv_9");
+  assert.equal(here.storage.kept.token, "token-1");
+  assert.equal(here.view.snapshot, undefined);
+});
+
+test("changes that do not fit what is here are answered with one look at the server's own", async () => {
+  const here = page();
+  here.say("one");
+  await saw(here, "one");
+  await settled(here);
+  const before = peer.count(/GET .conversations.conv_1$/);
+  const patch = [{ op: "remove", path: "/not/there" }];
+  peer.happenTogether(...[1, 2, 3].map(() => ({ type: "state.changed", patch })));
+  await until(() => here.view.snapshot?.version === String(peer.log.length), "the server's own");
+  assert.equal(peer.count(/GET .conversations.conv_1$/), before + 1);
+});
+
+test("a card that is drawn when its conversation has been left is nobody's", async () => {
+  await page().acknowledge("dlv_1", 1);
+  assert.equal(peer.asked.length, 0);
 });
 
 // ---- in a call

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 
 type Event = Record<string, unknown> & { seq: number; type: string };
 /** What happens to a request: "refuse" a socket, "lose" the answer after the work was done, or an answer of this status. */
-export type Trouble = "refuse" | "lose" | { status: number; code?: string; message?: string; retryAfter?: number };
+export type Trouble = "refuse" | "lose" | { status: number; code?: string; field?: string; message?: string; retryAfter?: number };
 
 export class Peer {
   readonly log: Event[] = [];
@@ -34,8 +34,14 @@ export class Peer {
   }
 
   happens(event: Record<string, unknown> & { type: string }): void {
-    this.log.push({ seq: this.log.length + 1, at: Date.now(), ...event });
-    for (const feed of this.#feeds) feed.write(frame(this.log.at(-1)!));
+    this.happenTogether(event);
+  }
+
+  /** Read at once by whoever listens. */
+  happenTogether(...events: (Record<string, unknown> & { type: string })[]): void {
+    const from = this.log.length;
+    for (const event of events) this.log.push({ seq: this.log.length + 1, at: Date.now(), ...event });
+    for (const feed of this.#feeds) feed.write(this.log.slice(from).map(frame).join(""));
   }
 
   count(path: RegExp): number {
@@ -105,7 +111,7 @@ function frame(event: Event): string {
   return `id: ${event.seq}\ndata: ${JSON.stringify(event)}\n\n`;
 }
 
-function refused(response: ServerResponse, { status, code = "x", message = "No.", retryAfter }: Exclude<Trouble, string>): void {
+function refused(response: ServerResponse, { status, code = "x", field, message = "No.", retryAfter }: Exclude<Trouble, string>): void {
   if (retryAfter) response.setHeader("Retry-After", String(retryAfter));
-  response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify({ error: { code, message } }));
+  response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify({ error: { code, field, message } }));
 }

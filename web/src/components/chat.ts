@@ -368,7 +368,10 @@ export class Chat extends LitElement {
         .current=${this.view.snapshot?.conversation ?? ""}
         .others=${() => this.#conversation.others()}
         ?canPopOut=${this.mode !== "page"}
-        @new=${() => void this.#conversation.startNew().then(() => this.composer.focus())}
+        @new=${() => {
+          this.#conversation.startNew();
+          this.composer.focus();
+        }}
         @switch=${(event: CustomEvent<string>) => void this.#conversation.switchTo(event.detail).then(() => this.composer.focus())}
         @language=${(event: CustomEvent<string>) => this.#wish({ language: event.detail })}
         @scheme=${(event: CustomEvent<string>) => this.#wish({ scheme: event.detail })}
