@@ -25,6 +25,13 @@ from agent_core.turn_rows import Lease, Outcome, Owner
 
 REFUSED = "The customer said no. It was not done."
 EXPIRED = "Nobody confirmed it in time. It was not done."
+#: What the customer is told whose decision comes too late.
+SETTLED = {
+    "approved": "This was already approved.",
+    "rejected": "This was already rejected.",
+    "expired": "The time to confirm this is over. Please ask for it again.",
+    "withdrawn": "This is no longer needed.",
+}
 CORE = Principal("service", "core")
 
 
@@ -121,12 +128,12 @@ def decide(
     row = find(connection, who, conversation, interrupt)
     arguments = _edited(row, edited)
     if row.status != "open":
-        turn_rows.refuse_other(row.status, decision, f"This was already {row.status}.")
+        turn_rows.refuse_other(row.status, decision, SETTLED[row.status])
         if edited is not None and arguments != _arguments_of(connection, row):
             raise Conflict("decided with other values", aloud="This was already approved with other values.")
         return Outcome([], {"turn": row.turn, "cursor": str(log.head(connection, conversation))}, replayed=True)
     if row.expires_at <= log.now_ms():
-        raise Conflict("expired", aloud="The time to confirm this is over. Please ask for it again.")
+        raise Conflict("expired", aloud=SETTLED["expired"])
     return settle(connection, row, decision, owner, by=who.subject, arguments=arguments if edited is not None else None)
 
 

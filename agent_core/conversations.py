@@ -25,6 +25,7 @@ from agent_core.events import (
     Watched,
 )
 from agent_core.feed import Draft, Watcher
+from agent_core.refusal_lines import Sentence
 from agent_core.site import Site
 from agent_core.sites import Sites
 from agent_core.snapshot import Snapshot, empty, fold
@@ -258,15 +259,14 @@ class InProcessConversations:
     ) -> None:
         row = await self._db.read(lambda c: approvals.find(c, who, conversation, interrupt))
         tool = self._shop.gateway.find(self._shop.team, row.tool)
-        problem = self._shop.gateway.problem(tool, dict(arguments)) if tool else None
-        if problem:
-            raise Invalid("arguments", problem)
+        if tool and (problem := self._shop.gateway.problem(tool, dict(arguments))):
+            raise Invalid("arguments", Sentence("These values do not fit: {problem}", problem=problem))
 
     async def answer_call(
         self, who: Principal, conversation: str, call: str, output: str, *, failed: bool = False
     ) -> Decision:
         if len(output.encode()) > MESSAGE_BYTES:
-            raise Invalid("output", f"at most {MESSAGE_BYTES} bytes")
+            raise Invalid("output", Sentence("at most {most} bytes", most=MESSAGE_BYTES))
         status = "error" if failed else "ok"
         outcome = await self._write(
             conversation, lambda c: approvals.answer(c, who, conversation, call, output, status, self._shop.owner)
@@ -420,7 +420,7 @@ def _check_message(text: str, key: str) -> None:
     if not text.strip():
         raise Invalid("text", "must not be empty")
     if len(text.encode(errors="surrogatepass")) > MESSAGE_BYTES:
-        raise Invalid("text", f"at most {MESSAGE_BYTES} bytes")
+        raise Invalid("text", Sentence("at most {most} bytes", most=MESSAGE_BYTES))
     if wellformed(text) != text:
         raise Invalid("text", "must be valid Unicode")
     if not key or len(key) > 180:

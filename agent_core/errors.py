@@ -23,7 +23,8 @@
     │   └── TooManySteps      the model kept calling tools
     └── SetupError            configuration; `setting` names it; the owner acts
 
-`status` is a hint for HTTP; `code` is the stable name on the wire. Any other exception is a bug.
+`status` is a hint for HTTP; `code` is the stable name on the wire; `aloud` is English, and `refusal_lines.said_in` says
+it in the customer's language. Any other exception is a bug.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from agent_core.feed import Draft, Feed, Feeds
 from agent_core.gateway import Gateway, title
 from agent_core.journal import Call
 from agent_core.models import Models
+from agent_core.refusal_lines import said_in
 from agent_core.settings import Settings
 from agent_core.team import Team
 from agent_core.teams import Teams
@@ -229,7 +230,7 @@ class Turn:
             self.lease.turn,
             status,
             error.code if error else None,
-            error.aloud if error else None,
+            said_in(self.language, error.aloud) if error else None,
             meter.model,
             meter.input_tokens,
             meter.cached_tokens,
@@ -264,7 +265,7 @@ class Turn:
         """The model kept calling tools: it is told in its own voice, so that the customer is not left with silence."""
         error = TooManySteps()
         before = self._closed("complete")
-        said = MessageFinished(ids.new("msg"), self.lease.turn, self.agent, error.aloud)
+        said = MessageFinished(ids.new("msg"), self.lease.turn, self.agent, said_in(self.language, error.aloud))
         return await self._finish("failed", [*before, said], error)
 
     # ---- how it pauses

@@ -15,6 +15,7 @@ from agent_core import approvals, log, turn_rows
 from agent_core.database import StorageError
 from agent_core.errors import Overloaded, ParleyError
 from agent_core.feed import Draft, Feed
+from agent_core.refusal_lines import said_in
 from agent_core.turn import Turn, Workshop
 from agent_core.turn_rows import Lease, Outcome
 
@@ -107,7 +108,8 @@ class Turns:
         from agent_core.events import TurnFinished
 
         error = ParleyError()
-        ended = TurnFinished(lease.turn, "failed", error.code, error.aloud)
+        language = lease.language or self._shop.team.language.default
+        ended = TurnFinished(lease.turn, "failed", error.code, said_in(language, error.aloud))
         try:
             return await self._shop.database.write(
                 lambda c: turn_rows.finish(c, lease, [], ended, self._shop.owner),

@@ -16,6 +16,7 @@ from agent_core import snapshot as snapshots
 from agent_core.door import Conversations, Decision, Principal, Receipt, Start
 from agent_core.errors import Conflict, Invalid, NotFound
 from agent_core.events import Cursor, Logged, TurnResumed, Watched
+from agent_core.refusal_lines import said_in
 from app import agui_input, starting
 from app.agui import Encoder
 from app.agui_input import Answer, News, Verdict, Words
@@ -60,7 +61,7 @@ async def run(house: House, place: Place, address: str | None, request: RunAgent
     try:
         told = await tell(house.door, place, news)
     except Conflict as conflict:
-        return _refusal(request, place, conflict)
+        return await _refusal(house.door, request, place, conflict)
     return await _follow(house, place, address, request, told)
 
 
@@ -261,9 +262,11 @@ async def _over(door: Conversations, place: Place, encoder: Encoder) -> Response
     return _whole(encoder.start() + encoder.ending(await door.snapshot(place.who, place.id)))
 
 
-def _refusal(request: RunAgentInput, place: Place, conflict: Conflict) -> Response:
+async def _refusal(door: Conversations, request: RunAgentInput, place: Place, conflict: Conflict) -> Response:
+    """In the conversation's language, as all that its run says."""
+    language = (await door.snapshot(place.who, place.id))["language"]
     encoder = _encoder(request, place, turn=None)
-    return _whole(encoder.failure(conflict.code, conflict.aloud))
+    return _whole(encoder.failure(conflict.code, said_in(language, conflict.aloud)))
 
 
 def _whole(frames: bytes) -> Response:

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_core.errors import ParleyError
+from agent_core.refusal_lines import Sentence
 from app.house import House
 from app.problems import of, problem
 
@@ -35,12 +36,13 @@ class TooLarge(HTTPException):
     """Raised while the body is read; the parser lets this kind of exception pass."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(413, f"at most {limit} bytes")
+        super().__init__(413, Sentence("at most {most} bytes", most=limit))
 
 
 class TooSlow(HTTPException):
     def __init__(self, seconds: float) -> None:
-        super().__init__(408, f"the body has to arrive within {seconds:g} seconds", {"Connection": "close"})
+        said = Sentence("the body has to arrive within {seconds} seconds", seconds=f"{seconds:g}")
+        super().__init__(408, said, {"Connection": "close"})
 
 
 class Entrance:
@@ -78,11 +80,11 @@ class _Visit:
         headers = Headers(scope=self._scope)
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > self.limit:
-            return problem(413, "too_large", f"at most {self.limit} bytes", "body")
+            return problem(headers, 413, "too_large", Sentence("at most {most} bytes", most=self.limit), "body")
         has_body = length != "0" or "transfer-encoding" in headers
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if has_body and kind not in ("application/json", KINDS.get(self._scope["path"])):
-            return problem(415, "not_json", "send application/json", "content-type")
+            return problem(headers, 415, "not_json", "send application/json", "content-type")
         return None
 
     async def receive(self) -> Message:
@@ -113,4 +115,4 @@ class _Visit:
     async def apologize(self) -> None:
         """Unless an answer has begun: the server cuts that one, so that nobody takes the half for the whole."""
         if not self._started:
-            await of(ParleyError())(self._scope, self._receive, self.send)
+            await of(Headers(scope=self._scope), ParleyError())(self._scope, self._receive, self.send)

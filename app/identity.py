@@ -14,6 +14,7 @@ import jwt
 
 from agent_core.door import Principal
 from agent_core.errors import Refused
+from agent_core.refusal_lines import Sentence
 from agent_core.site import LANGUAGE, Site
 
 ALGORITHM = "HS256"
@@ -81,4 +82,5 @@ def _language(claims: dict[str, Any]) -> str | None:
 
 
 def _refused(reason: str) -> Refused:
-    return Refused("identity_refused", f"The identity can't be used: {reason}.", status=401, field="identity")
+    said = Sentence("The identity can't be used: {reason}.", reason=reason)
+    return Refused("identity_refused", said, status=401, field="identity")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from livekit.agents import NOT_GIVEN, APIConnectOptions, llm
@@ -17,6 +18,7 @@ from livekit.agents.voice import SpeechHandle
 
 from agent_core.door import Receipt
 from agent_core.errors import ParleyError
+from agent_core.refusal_lines import said_in
 from voice.line import SERVICE, Line
 
 logger = logging.getLogger("parley.voice")
@@ -58,9 +60,9 @@ def heard(handle: SpeechHandle) -> str:
 class CoreLLM(llm.LLM):
     """Speaks for one conversation."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, language: Callable[[], str]) -> None:
         super().__init__()
-        self.line = line
+        self.line, self.language = line, language
         self._handles: deque[SpeechHandle] = deque()
 
     @property
@@ -110,7 +112,7 @@ class CoreStream(llm.LLMStream):
         try:
             receipt = await asyncio.shield(saying)
         except ParleyError as error:
-            self._send(said.id, error.aloud)
+            self._send(said.id, said_in(self._llm.language(), error.aloud))
             return
         if receipt.turn is not None:
             await self._tell(said.id, receipt.turn)

@@ -37,6 +37,7 @@ from agent_core.events import (
     ToolFinished,
     TurnWaiting,
 )
+from agent_core.refusal_lines import said_in
 from voice.asking import Asking, Heard, as_asked
 from voice.door import VoiceDoor
 from voice.line import SERVICE, Line, Telling
@@ -97,7 +98,7 @@ class VoiceSession:
         self.live.on("user_state_changed", self._user_state)
         self.live.on("error", self._failed)
         self.live.on("close", lambda _event: self._over())
-        self.core = CoreLLM(self.line)
+        self.core = CoreLLM(self.line, lambda: self.language)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._following: asyncio.Task[None] | None = None
         self._falling: asyncio.Task[None] | None = None
@@ -414,7 +415,7 @@ class VoiceSession:
         try:
             await self.door.decide(SERVICE, self.conversation, question.interrupt, decision)
         except ParleyError as error:  # decided on the screen meanwhile, or too late
-            self.live.say(error.aloud)
+            self.live.say(said_in(self.language, error.aloud))
         return True
 
 

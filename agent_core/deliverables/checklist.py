@@ -22,6 +22,7 @@ from agent_core.deliverable import (
     shortened,
 )
 from agent_core.errors import Invalid
+from agent_core.refusal_lines import Sentence
 
 
 class Step(Data):
@@ -67,7 +68,7 @@ class DisplayChecklist(Deliverable[Checklist, Checklist]):
         assert isinstance(answer, Done)
         known = [item.id for item in payload.items]
         if unknown := [id_ for id_ in answer.done if id_ not in known]:
-            raise Invalid("done", f"there is no item {unknown[0]}")
+            raise Invalid("done", Sentence("there is no item {item}", item=unknown[0]))
         return {"done": [id_ for id_ in known if id_ in answer.done]}
 
     def aloud(self, payload: Checklist, language: str = "en") -> str:

@@ -22,6 +22,7 @@ from agent_core.deliverable import (
     shortened,
 )
 from agent_core.errors import Invalid
+from agent_core.refusal_lines import Sentence
 
 
 class Option(Data):
@@ -66,7 +67,7 @@ class DisplayChoices(Deliverable[Choices, Choices]):
         assert isinstance(answer, Chosen)
         known = [option.id for option in payload.options]
         if unknown := [id_ for id_ in answer.chosen if id_ not in known]:
-            raise Invalid("chosen", f"there is no option {unknown[0]}")
+            raise Invalid("chosen", Sentence("there is no option {option}", option=unknown[0]))
         if len(set(answer.chosen)) > 1 and not payload.multiple:
             raise Invalid("chosen", "only one may be chosen")
         return {"chosen": [id_ for id_ in known if id_ in answer.chosen]}

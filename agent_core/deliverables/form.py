@@ -25,6 +25,7 @@ from agent_core.deliverable import (
     shortened,
 )
 from agent_core.errors import Invalid
+from agent_core.refusal_lines import Sentence
 
 FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 LONGEST = {"text": 200, "textarea": 2000, "email": 254, "tel": 30}
@@ -120,33 +121,33 @@ def _filled(field: FormField, value: Any) -> Any:
         value is None or (isinstance(value, str) and not printable(value)) or (field.type == "checkbox" and not value)
     )
     if empty and field.required:
-        raise _wrong(field, "is needed")
+        raise _wrong(field, "{label} is needed")
     return None if empty else _READ[field.type](field, value)
 
 
-def _wrong(field: FormField, problem: str) -> Invalid:
-    return Invalid(f"values.{field.name}", f"{field.label} {problem}")
+def _wrong(field: FormField, problem: str, **values: object) -> Invalid:
+    return Invalid(f"values.{field.name}", Sentence(problem, label=field.label, **values))
 
 
 def _text(field: FormField, value: Any) -> str:
     if not isinstance(value, str):
-        raise _wrong(field, "must be text")
+        raise _wrong(field, "{label} must be text")
     if len(value) > LONGEST[field.type]:
-        raise _wrong(field, f"may have {LONGEST[field.type]} characters at most")
+        raise _wrong(field, "{label} may have {most} characters at most", most=LONGEST[field.type])
     return printable(value)
 
 
 def _email(field: FormField, value: Any) -> str:
     address = _text(field, value)
     if not _EMAIL.fullmatch(address):
-        raise _wrong(field, "is not an e-mail address")
+        raise _wrong(field, "{label} is not an e-mail address")
     return address
 
 
 def _telephone(field: FormField, value: Any) -> str:
     number = _text(field, value)
     if not _TELEPHONE.fullmatch(number) or not 5 <= sum(c.isdigit() for c in number) <= 15:
-        raise _wrong(field, "is not a telephone number")
+        raise _wrong(field, "{label} is not a telephone number")
     return number
 
 
@@ -156,28 +157,28 @@ def _date(field: FormField, value: Any) -> str:
             raise ValueError
         return date.fromisoformat(value).isoformat()
     except (TypeError, ValueError):
-        raise _wrong(field, "must be a date such as 2026-11-02") from None
+        raise _wrong(field, "{label} must be a date such as 2026-11-02") from None
 
 
 def _number(field: FormField, value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-        raise _wrong(field, "must be a number")
+        raise _wrong(field, "{label} must be a number")
     if field.min is not None and value < field.min:
-        raise _wrong(field, f"must be at least {field.min:g}")
+        raise _wrong(field, "{label} must be at least {least}", least=f"{field.min:g}")
     if field.max is not None and value > field.max:
-        raise _wrong(field, f"must be at most {field.max:g}")
+        raise _wrong(field, "{label} must be at most {most}", most=f"{field.max:g}")
     return value
 
 
 def _option(field: FormField, value: Any) -> str:
     if not isinstance(value, str) or value not in field.options:
-        raise _wrong(field, f"must be one of {', '.join(field.options)}")
+        raise _wrong(field, "{label} must be one of {options}", options=", ".join(field.options))
     return value
 
 
 def _tick(field: FormField, value: Any) -> bool:
     if value is not True:
-        raise _wrong(field, "must be ticked or not")
+        raise _wrong(field, "{label} must be ticked or not")
     return True
 
 
