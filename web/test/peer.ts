@@ -10,7 +10,7 @@ export type Trouble = "refuse" | "lose" | { status: number; code?: string; field
 export class Peer {
   readonly log: Event[] = [];
   readonly accepted = new Map<string, string>();
-  readonly asked: { method: string; path: string; after: string | undefined; token: string | undefined; body: Record<string, unknown> }[] = [];
+  readonly asked: { method: string; path: string; after: string | undefined; token: string | undefined; language: string | undefined; body: Record<string, unknown> }[] = [];
   readonly trouble: { path: RegExp; what: Trouble }[] = [];
   readonly #server = createServer((request, response) => void this.#answer(request, response));
   readonly #feeds = new Set<ServerResponse>();
@@ -55,7 +55,8 @@ export class Peer {
     for await (const chunk of request) text += String(chunk);
     const body = text ? (JSON.parse(text) as Record<string, unknown>) : {};
     const after = request.headers["last-event-id"] as string | undefined;
-    this.asked.push({ method, path, after, token: request.headers.authorization?.slice(7), body });
+    const { authorization, "accept-language": language } = request.headers;
+    this.asked.push({ method, path, after, token: authorization?.slice(7), language, body });
     const place = this.trouble.findIndex((one) => one.path.test(`${method} ${path}`));
     const trouble = place < 0 ? undefined : this.trouble.splice(place, 1)[0]!.what;
     if (trouble === "refuse") return void request.socket.destroy();
