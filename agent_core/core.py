@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import yaml
 from agents import set_tracing_disabled
@@ -17,9 +18,10 @@ from agent_core.deliverables import DELIVERABLES
 from agent_core.feed import Feeds
 from agent_core.gateway import Gateway
 from agent_core.models import Models, models_for
+from agent_core.rehearsal import RehearsedServers
 from agent_core.settings import DEMO_TEAM, Settings
 from agent_core.site import Site, read_site
-from agent_core.team import Server, Team, read_team
+from agent_core.team import Team, read_team
 from agent_core.teams import Teams
 from agent_core.tool_pins import Pins
 from agent_core.tool_servers import ServerConfig, ToolServers
@@ -33,15 +35,21 @@ DEMO_SITE = DEMO_TEAM.with_name("site.yaml")
 
 @asynccontextmanager
 async def open_core(
-    settings: Settings, *, models: Models | None = None, address: str | None = None
+    settings: Settings,
+    *,
+    models: Models | None = None,
+    address: str | None = None,
+    team: Team | None = None,
+    rehearsed: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[InProcessConversations]:
     """The door, with everything behind it running. `address`: where this process serves, for those who find the lock.
+    `team`: instead of the team file's. `rehearsed`: what tools answer, in the place of the business.
 
     Raises SetupError; DatabaseInUse when another process serves this SQLite file.
     """
     # The SDK posts traces, with content, to OpenAI as soon as a key is in the environment.
     set_tracing_disabled(True)
-    file = read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
+    file = team or read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
     database = await open_database(settings.database_url, address=address)
     try:
         teams = Teams(database, file, DELIVERABLES)
@@ -52,7 +60,7 @@ async def open_core(
     except BaseException:
         await database.aclose()
         raise
-    servers = ToolServers([_config(server) for server in file.servers], pins=pins)
+    servers = _servers(file, pins, rehearsed)
     feeds = Feeds(shared=not settings.sqlite)
     gateway = Gateway(servers, DELIVERABLES, database, feeds)
     owner = Owner(f"{os.getpid()}-{secrets.token_hex(4)}", round(settings.lease_seconds * 1000), file.name)
@@ -77,6 +85,11 @@ async def open_core(
         await database.aclose()
 
 
+def _servers(team: Team, pins: Mapping[str, str], rehearsed: Mapping[str, Any] | None) -> ToolServers:
+    configs = [ServerConfig(**server.model_dump()) for server in team.servers]
+    return ToolServers(configs, pins=pins) if rehearsed is None else RehearsedServers(configs, rehearsed, pins=pins)
+
+
 def demo_site(settings: Settings, label: str) -> Site:
     """What a developer finds: the demo business's, or one that is called by the own team's name."""
     if settings.team_file == DEMO_TEAM:
@@ -88,7 +101,3 @@ def own_code(settings: Settings, team: Team) -> frozenset[str]:
     """While developing, the servers that run in this process: their tools change with the developer's own code."""
     here = settings.environment == "development"
     return frozenset(server.name for server in team.servers if here and server.python is not None)
-
-
-def _config(server: Server) -> ServerConfig:
-    return ServerConfig(**server.model_dump())

@@ -243,12 +243,19 @@ class Voices(Protocol):
     """Voice sessions: at most one of a conversation. But for `ask` and `leave`, all is for the service's worker."""
 
     async def ask(self, who: Principal, conversation: str, *, take_over: bool) -> Invitation:
-        """The customer wants to speak. Raises Conflict when they do already, and that is not taken over."""
+        """The customer wants to speak. Raises Conflict when they do already, and that is not taken over; Overloaded when
+        no mode of the agent may be offered."""
 
     async def leave(
         self, who: Principal, conversation: str, *, session: str | None = None, reason: str = "left"
     ) -> bool:
         """Back to text (only from this session, if one is named). False: nobody was speaking."""
+
+    async def modes(self, who: Principal, conversation: str | None = None) -> tuple[str, ...]:
+        """In which the agent may be offered now that has the floor, or begins; none: in writing alone."""
+
+    async def gate(self, who: Principal) -> Mapping[str, Any]:
+        """What was measured of the realtime model, and what follows, for operators: as `parley gate show --json`."""
 
     async def room(self, who: Principal, conversation: str) -> str | None:
         """Where the customer speaks now, or is about to."""

@@ -7,12 +7,9 @@ from typing import Protocol
 
 from agents.models.interface import Model
 
-from agent_core.settings import OPENAI, Settings
+from agent_core.settings import DEFAULT_MODEL, OPENAI, Settings
 
 TextSink = Callable[[str], None]
-
-#: Used when a key is given and no model named.
-DEFAULT_MODEL = "gpt-5.6-luna"
 
 
 class Models(Protocol):

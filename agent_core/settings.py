@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from agent_core.errors import SetupError
 
 OPENAI = "https://api.openai.com/v1"
+#: Used when a key is given and no model named.
+DEFAULT_MODEL = "gpt-5.6-luna"
 DEMO_TEAM = Path(__file__).parent / "demo" / "team.yaml"
 
 
@@ -58,6 +60,7 @@ class Settings(BaseSettings):
     voice_stt_model: str = "gpt-4o-mini-transcribe"
     voice_tts_model: str = "gpt-4o-mini-tts"
     voice_realtime_model: str = "gpt-realtime"
+    voice_gate: Literal["on", "off"] = "on"  # off: every mode is offered that the team names, measured or not
     voice_calls: int = Field(8, ge=1)  # at once, of one worker
     voice_call_minutes: float = Field(30, gt=0)  # then it goes on in writing
 
@@ -125,6 +128,11 @@ class Settings(BaseSettings):
     def demo(self) -> bool:
         """No key and no server of one's own: the embedded demo model answers."""
         return self.openai_api_key is None and self.openai_base_url is None
+
+    @property
+    def text_model(self) -> str:
+        """Of agents that name none."""
+        return "demo" if self.demo else self.model or DEFAULT_MODEL
 
     @property
     def api(self) -> Literal["responses", "chat"]:

@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -250,4 +251,24 @@ tool_pins = Table(
     Column("changed_pin", String(64)),
     Column("changed", Text),
     Column("changed_at", BigInteger),
+)
+
+#: What was measured of a realtime model's calls, and the calls that lost it: see gate.py. Rows are added only.
+gate_results = Table(
+    "gate_results",
+    metadata,
+    Column("id", Integer, primary_key=True),  # in the order in which they came
+    Column("team", String(80), nullable=False),
+    Column("told", String(64), nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("kind", String(16), nullable=False),  # a class of tools, or live
+    Column("passed", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("scenarios", Integer, nullable=False),
+    Column("steady", Integer, nullable=False),
+    Column("opens", Float, nullable=False),
+    Column("closes", Float, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("gate_subject", "team", "told", "mode", "model", "id"),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from agent_core.journal import Call
 from agent_core.team import Agent, Team
 from agent_core.turn import Workshop
 from agent_core.turn_rows import Lease, Outcome, Said
+from agent_core.voice_gate import VoiceClosed, VoiceGate
 
 if TYPE_CHECKING:
     from agent_core.conversations import InProcessConversations
@@ -58,6 +59,7 @@ class InProcessVoice:
 
     def __init__(self, door: InProcessConversations, shop: Workshop) -> None:
         self._door, self._shop, self._db = door, shop, shop.database
+        self._gate = VoiceGate(shop.settings, lambda: shop.team)
         self._running: dict[tuple[str, str], asyncio.Task[Called]] = {}
 
     # ---- sessions
@@ -65,7 +67,10 @@ class InProcessVoice:
     async def ask(self, who: Principal, conversation: str, *, take_over: bool) -> Invitation:
         def work(connection: Connection) -> Outcome:
             row = turn_rows.load(connection, who, conversation, lock=True)
-            mode = self._shop.team.agent(row.agent).voice.modes[0]
+            modes = self._gate.modes(connection, row.agent)
+            if not modes:
+                raise VoiceClosed
+            mode = modes[0]
             asked, events = voice_rows.ask(connection, conversation, mode, take_over=take_over)
             reply = {"asked": Invitation(asked.session, conversation, asked.room, asked.identity, mode, asked.ended)}
             return Outcome(log.append(connection, conversation, events), reply)
@@ -85,6 +90,17 @@ class InProcessVoice:
             return self._end(connection, row, reason, None)
 
         return bool((await self._door._write(conversation, work)).reply["ended"])
+
+    async def modes(self, who: Principal, conversation: str | None = None) -> tuple[str, ...]:
+        if conversation is None:
+            return await self._db.read(self._gate.modes)
+        agent = (await self._db.read(lambda c: turn_rows.load(c, who, conversation))).agent
+        return await self._db.read(lambda c: self._gate.modes(c, agent))
+
+    async def gate(self, who: Principal) -> Mapping[str, Any]:
+        if who.role not in ("operator", "developer"):
+            raise NotFound("gate")
+        return (await self._db.read(self._gate.report)).as_dict()
 
     async def room(self, who: Principal, conversation: str) -> str | None:
         await self._db.read(lambda c: turn_rows.load(c, who, conversation))
@@ -107,6 +123,8 @@ class InProcessVoice:
         """Text again; a turn that the session was to answer is the core's."""
         place = turn_rows.load(connection, approvals.CORE, row.conversation, lock=True)
         events: list[Event] = [*voice_rows.end(connection, row, reason, aloud)]
+        if events:
+            self._gate.count(connection, row, "text", reason)
         lease, resumed = self._release(connection, place, row.id)
         return Outcome(log.append(connection, row.conversation, [*events, *resumed]), {"ended": True}, lease)
 
@@ -148,6 +166,7 @@ class InProcessVoice:
             row = find(connection, session)
             place = turn_rows.load(connection, approvals.CORE, conversation, lock=True)
             changed = voice_rows.change(connection, row, mode(row), reason, aloud)
+            self._gate.count(connection, row, mode(row), reason or "")
             lease, resumed = self._release(connection, place, row.id) if mode(row) == "pipeline" else (None, [])
             return Outcome(log.append(connection, conversation, [changed, *resumed]), {}, lease)
 
@@ -173,6 +192,7 @@ class InProcessVoice:
         _only_service(who)
         row = await self._db.read(lambda c: voice_rows.live(c, session))
         place = await self._db.read(lambda c: turn_rows.load(c, who, row.conversation))
+        modes = await self._db.read(lambda c: self._gate.modes(c, place.agent))
         team = self._shop.team
         agent = team.agent(place.agent)
         language = place.language or team.language.default
@@ -181,7 +201,7 @@ class InProcessVoice:
             row.conversation,
             row.identity,
             row.mode,
-            agent.voice.modes,
+            modes,
             agent.name,
             graph.instructions(team, self._shop.gateway, agent, language),
             language,

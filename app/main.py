@@ -18,6 +18,7 @@ from app import (
     demo,
     desk,
     feed,
+    gate,
     health,
     operators,
     pages,
@@ -59,7 +60,7 @@ def create_app(settings: Settings, door: Premises | OpenDoor) -> FastAPI:
     # They are looked through in this order: what is asked for all the time comes first.
     for router in (agui_routes.router, agui_routes.copilotkit, conversations.router, feed.router, visitors.router):
         app.include_router(router)
-    for router in (voice.router, voice_worker.router, operators.router, team.router, desk.router):
+    for router in (voice.router, voice_worker.router, operators.router, team.router, gate.router, desk.router):
         app.include_router(router)
     for router in (pages.router, widget.router, demo.router, health.router):
         app.include_router(router)

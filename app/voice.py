@@ -59,18 +59,20 @@ async def availability_at(house: TheHouse, site: str) -> Availability:
     """The same, before there is a conversation: one may begin with a call."""
     if await house.door.site(site) is None:
         raise NotFound(site)
-    return await _available(house)
+    return await _available(house, REPORTER)
 
 
 @router.get("/conversations/{conversation}/voice", responses=MINE)
 async def availability(house: TheHouse, place: CurrentConversation) -> Availability:
-    """Voice is configured, and a worker waits for calls."""
+    """Voice is configured, a worker waits for calls, and the agent may be offered in one of its modes."""
     await house.door.history(place.who, place.id, limit=1)
-    return await _available(house)
+    return await _available(house, place.who, place.id)
 
 
-async def _available(house: House) -> Availability:
-    return Availability(available=house.media is not None and await house.media.worker_is_well())
+async def _available(house: House, who: Principal, conversation: str | None = None) -> Availability:
+    if house.media is None or not await house.media.worker_is_well():
+        return Availability(available=False)
+    return Availability(available=bool(await house.door.voice.modes(who, conversation)))
 
 
 @router.post("/conversations/{conversation}/voice", status_code=201, responses=MINE | responses(409, 429, 503))

@@ -128,6 +128,7 @@ class RealtimeAgent(Agent):
         self._wire = Wire()
         self._silence = Silence(owner.unanswered, seconds=speech.silence)
         self._calling = 0
+        self._waits = False  # for the customer's yes: whatever the model says meanwhile, its turn is not over
         self._awaited = self._ahead = False  # an answer to known words; an answer whose words are not known yet
         self._done: list[str] = []  # the tools that have answered well since the customer spoke
 
@@ -173,7 +174,7 @@ class RealtimeAgent(Agent):
         used = Spoken() if preamble else self._wire.take_used(self._owner.speech.realtime.model)
         text = message.text_content or ""
         # Where the line is lost in the middle of an answer, the core goes on from there.
-        last = not self._owner.falling if interrupted else not preamble
+        last = not self._waits and (not self._owner.falling if interrupted else not preamble)
         self._scribe.told(text, interrupted=interrupted, last=last, used=used, answers=answers)
         if not preamble and not interrupted and unfounded(text, self._done, self._owner.language):
             logger.warning("the model claimed what no tool had done")
@@ -183,6 +184,12 @@ class RealtimeAgent(Agent):
             )
 
     # ---- what is done
+
+    def was_done(self, tool: str, status: str) -> None:
+        """A call has ended, maybe after a yes: if it ended well, the model may say so."""
+        self._waits = status == "waiting"
+        if status == "ok":
+            self._done.append(tool)
 
     def _bridged(self, tool: VoiceTool) -> llm.Tool:
         async def call(raw_arguments: dict[str, object], context: RunContext[None]) -> Any:
@@ -202,8 +209,7 @@ class RealtimeAgent(Agent):
             raise ToolError(error.aloud) from None
         finally:
             self._calling -= 1
-        if called.status == "ok":
-            self._done.append(tool)
+        self.was_done(tool, called.status)
         if called.status != "waiting":
             self.answer_is_due()
         if called.status == "ok" and tool.startswith("transfer_to_"):

@@ -27,7 +27,7 @@ def speech_for(settings: Settings, brief: Brief) -> Speech:
         from voice.embedded import EmbeddedSTT, EmbeddedTTS
 
         return Speech(EmbeddedSTT(), EmbeddedTTS(), inference.VAD(model="silero"), turns=turns)
-    account, client = _account(settings), _client(settings)
+    account, client = account_of(settings), _client(settings)
     name = brief.voice or DEFAULT_VOICE
     return Speech(
         openai.STT(model=settings.voice_stt_model, language=brief.language, client=client),
@@ -55,10 +55,10 @@ class Impatient(httpx.AsyncHTTPTransport):
 def _client(settings: Settings) -> AsyncClient:
     """For what is heard and said in the pipeline; LiveKit tries again, so this does not."""
     http = httpx.AsyncClient(transport=Impatient(limits=httpx.Limits(keepalive_expiry=120)))
-    return AsyncClient(**_account(settings), http_client=http, max_retries=0)
+    return AsyncClient(**account_of(settings), http_client=http, max_retries=0)
 
 
-def _account(settings: Settings) -> dict[str, Any]:
+def account_of(settings: Settings) -> dict[str, Any]:
     assert settings.openai_api_key is not None
     account: dict[str, Any] = {"api_key": settings.openai_api_key.get_secret_value()}
     return account | ({"base_url": settings.openai_base_url} if settings.openai_base_url else {})

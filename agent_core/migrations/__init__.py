@@ -15,7 +15,7 @@ from agent_core.errors import SetupError
 from agent_core.tables import metadata
 
 #: The newest revision; a test compares it with what Alembic finds in `versions/`.
-HEAD = "0004"
+HEAD = "0005"
 
 
 STAMP = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))

@@ -167,6 +167,19 @@ async def test_a_claim_that_no_tool_has_made_true_is_corrected(core, settings):
         await fake.until(lambda event: "no tool has done it" in str(event.get("response")))
 
 
+async def test_what_was_done_after_a_yes_may_be_said(core, settings):
+    answers = ([Call("lock", {"card": "A1"}, id="rt_1")], [Say("Please confirm.")], [Say("I have locked your card.")])
+    async with speaking(core, settings, script(*answers)) as (call, fake):
+        await fake.customer_says("Lock my card A1.")
+        asked = await call.watch.event(InterruptOpened)
+        await call.ear.hears("Please confirm.")
+        await call.door.decide(ANA, call.conversation, asked.interrupt, "approve")
+        await call.ear.hears("I have locked your card.")
+        await call.watch.event(TurnFinished, status="done")
+        await asyncio.wait_for(call.voice.settled(), 10)
+        assert not any("no tool has done it" in str(event.get("response")) for event in fake.received)
+
+
 async def test_a_supervised_model_asks_the_core_with_the_customers_words(core, settings):
     answers = ([Call("ask", {"request": "opening hours"})], [Say("At nine.")], [Say("You are welcome.")])
     async with speaking(core, settings, script(*answers), "We open at nine.", mode="supervised") as (call, fake):

@@ -1,0 +1,72 @@
+"""What was measured of a realtime model, as rows that are added only; functions of a Connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_core import log
+from agent_core.gate import DEMANDS, LIVE, Demand, Measured
+from agent_core.tables import gate_results
+
+#: More than enough for every window; a mode that is measured every night has them after a year.
+KEPT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is measured: a mode, with a model, for a team as it is told (`gate.told`)."""
+
+    team: str
+    told: str
+    mode: str
+    model: str
+
+
+def every(connection: Connection, subject: Subject) -> list[Measured]:
+    """The oldest first."""
+    newest = sa.select(gate_results).where(*_of(subject)).order_by(gate_results.c.id.desc()).limit(KEPT)
+    return [
+        Measured(row.kind, row.passed, row.total, Demand(row.opens, row.closes), row.scenarios, row.steady, row.at)
+        for row in reversed(connection.execute(newest).all())
+    ]
+
+
+def keep(connection: Connection, subject: Subject, measured: Iterable[Measured]) -> None:
+    for row in measured:
+        values = {
+            "team": subject.team,
+            "told": subject.told,
+            "mode": subject.mode,
+            "model": subject.model,
+            "kind": row.kind,
+            "passed": row.passed,
+            "total": row.total,
+            "scenarios": row.scenarios,
+            "steady": row.steady,
+            "opens": row.demand.open,
+            "closes": row.demand.close,
+            "at": log.now_ms(),
+        }
+        connection.execute(sa.insert(gate_results), values)
+
+
+def called(connection: Connection, subject: Subject, *, well: bool) -> None:
+    """A call has ended: with its model, or without. One that went well is kept where it ends a row of failures."""
+    here = sa.select(gate_results.c.passed).where(*_of(subject), gate_results.c.kind == LIVE)
+    before = connection.execute(here.order_by(gate_results.c.id.desc()).limit(1)).scalar()
+    if not well or before == 0:
+        keep(connection, subject, [Measured(LIVE, int(well), 1, DEMANDS["none"])])
+
+
+def _of(subject: Subject) -> tuple[sa.ColumnElement[bool], ...]:
+    table = gate_results.c
+    return (
+        table.team == subject.team,
+        table.told == subject.told,
+        table.mode == subject.mode,
+        table.model == subject.model,
+    )

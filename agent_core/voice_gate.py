@@ -1,0 +1,95 @@
+"""The gate where it is used: which modes of voice an agent may be offered in now, and why not in the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import Connection, Row
+
+from agent_core import gate, gate_rows
+from agent_core.errors import Overloaded
+from agent_core.gate import GATED, Verdict
+from agent_core.gate_rows import Subject
+from agent_core.settings import Settings
+from agent_core.team import Agent, Team
+
+#: How a call ends, or changes its mode, when its model is gone.
+LOST = "realtime_failed"
+#: How a call ends that kept its model.
+WELL = ("left", "limit")
+
+
+class VoiceClosed(Overloaded):
+    code, aloud = "voice_unavailable", "We can't talk just now. Writing works; please try the microphone again later."
+
+    def __init__(self) -> None:
+        super().__init__("the gate is closed in every mode that this agent has", retry_after=60)
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """`verdicts`: of the modes that a realtime model speaks in. `agents`: their modes as the team names them, and as
+    they are offered."""
+
+    on: bool
+    verdicts: tuple[Verdict, ...]
+    agents: Mapping[str, tuple[Sequence[str], Sequence[str]]]
+
+    def as_dict(self) -> dict[str, Any]:
+        agents = [{"agent": name, "modes": named, "offered": offered} for name, (named, offered) in self.agents.items()]
+        return {"gate": "on" if self.on else "off", "modes": [v.as_dict() for v in self.verdicts], "agents": agents}
+
+
+class VoiceGate:
+    """`team`: the one that answers now."""
+
+    def __init__(self, settings: Settings, team: Callable[[], Team]) -> None:
+        self._settings, self._team = settings, team
+
+    @property
+    def on(self) -> bool:
+        return self._settings.voice_gate == "on"
+
+    def modes(self, connection: Connection, agent: str | None = None) -> tuple[str, ...]:
+        """Those that the agent (the team's first, if none is named) may be offered in, the preferred one first."""
+        team = self._team()
+        found = team.agent(agent or team.start)
+        return tuple(mode for mode in found.voice.modes if self._allows(connection, mode, found))
+
+    def _allows(self, connection: Connection, mode: str, agent: Agent) -> bool:
+        return mode not in GATED or not self.on or self.verdict(connection, mode, [agent]).open
+
+    def verdict(self, connection: Connection, mode: str, agents: list[Agent]) -> Verdict:
+        subject, team = self._subject(mode), self._team()
+        return gate.judge(mode, subject.model, gate_rows.every(connection, subject), gate.needed(team, agents))
+
+    def report(self, connection: Connection) -> GateReport:
+        team = self._team()
+        verdicts = tuple(self.verdict(connection, mode, self._speaking(mode)) for mode in GATED)
+        offered = {a.name: (tuple(a.voice.modes), self.modes(connection, a.name)) for a in team.agents}
+        return GateReport(self.on, verdicts, offered)
+
+    def _speaking(self, mode: str) -> list[Agent]:
+        """Who is to speak in this mode; everybody, while nobody is."""
+        agents = self._team().agents
+        return [agent for agent in agents if mode in agent.voice.modes] or list(agents)
+
+    def count(self, connection: Connection, session: Row[Any], mode: str, reason: str) -> None:
+        """A call has changed its mode, or ended, for this reason."""
+        if not self.on or session.mode not in GATED or session.status != "live" or mode == session.mode:
+            return
+        if reason == LOST or (mode == "text" and reason in WELL):
+            gate_rows.called(connection, self._subject(session.mode), well=reason != LOST)
+
+    def _subject(self, mode: str) -> Subject:
+        return subject(self._settings, self._team(), mode)
+
+
+def subject(settings: Settings, team: Team, mode: str) -> Subject:
+    """A supervised model is as good as the one that it asks."""
+    model = settings.voice_realtime_model
+    if mode == "supervised":
+        model = f"{model}, asking {settings.text_model}"
+    return Subject(team.name, gate.told(team), mode, model[:200])
