@@ -16,6 +16,7 @@ from agent_core.settings import Settings
 from app.problems import preferred
 from tests.conftest import ANA
 from tests.scripted import Call, Fail
+from tests.test_agui_runs import run, run_input, user
 from tests.wire import Visitor, serving
 
 ROOT = Path(__file__).parent.parent
@@ -182,6 +183,16 @@ async def test_what_no_route_of_ours_has_answered_is_said_in_the_language(core, 
         assert nowhere.json()["error"]["message"] == "Aquí no existe nada así."
         large = await served.http.post("/conversations", content=b" " * 70_000, headers=spanish)
         assert large.json()["error"]["message"] == "Es demasiado largo: 65536 bytes como máximo"
+
+
+async def test_an_ag_ui_run_is_refused_in_the_language_of_its_conversation(core, settings: Settings) -> None:
+    steps = [Call("lock", {"card": "1"}), Call("lock", {"card": "2"})]
+    async with core(steps) as door, serving(settings, door) as served:
+        visitor = await served.visitor()
+        waiting = (await run(visitor, run_input(user("1", GERMAN))))[-1]["outcome"]["interrupts"]
+        answer = {"interruptId": waiting[0]["id"], "status": "resolved", "payload": {"approved": True}}
+        refused = await run(visitor, run_input(resume=[answer], runId="r2"))
+        assert refused[-1]["message"] == "Alles, was auf eine Antwort wartet, muss auf einmal beantwortet werden."
 
 
 async def _post(visitor: Visitor, path: str, body: object, language: str):
