@@ -40,6 +40,7 @@ export class Log extends LitElement {
         overflow-y: auto;
         overscroll-behavior: contain;
         padding: 1rem 1rem 0.5rem;
+        scroll-padding-block: min(9rem, 45%) min(4rem, 20%); /* a card's title, and the way to the newest words */
         scrollbar-width: thin;
       }
       .scroll:focus-visible {
