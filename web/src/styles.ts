@@ -77,6 +77,7 @@ export const base = css`
   }
   svg {
     display: block;
+    flex: none;
   }
   a {
     color: var(--link);
@@ -131,13 +132,19 @@ export const card = css`
     top: 0;
     z-index: 1;
     display: flex;
+    flex-wrap: wrap;
     align-items: flex-start;
     gap: 0.5rem;
     padding: 0.75rem 1rem 0.35rem;
     background: var(--ground);
   }
+  @media (max-height: 26rem) {
+    .card > header {
+      position: static; /* what one reads or fills in needs the room */
+    }
+  }
   .card h2 {
-    flex: 1;
+    flex: 1 1 6rem;
     margin: 0;
     font-size: 1rem;
     line-height: 1.35;
@@ -151,6 +158,7 @@ export const card = css`
     letter-spacing: 0.02em;
   }
   .card .body {
+    container-type: inline-size;
     padding: 0 1rem 0.75rem;
   }
   .card details summary {
@@ -175,6 +183,12 @@ export const card = css`
   }
   .card details[open] > summary svg {
     transform: rotate(180deg);
+  }
+  /* Letters that are large for the screen. */
+  @container (max-width: 14em) {
+    .body dl {
+      display: block;
+    }
   }
   .card footer {
     display: flex;
@@ -223,7 +237,6 @@ export const card = css`
     color: var(--muted);
     font-size: 0.8125rem;
     font-weight: 600;
-    white-space: nowrap;
   }
   .state.good {
     background: var(--good-ground);
@@ -247,9 +260,6 @@ export const card = css`
   .time.soon {
     color: var(--warn);
     font-weight: 600;
-  }
-  .time svg {
-    flex: none;
   }
   .note {
     margin: 0 1rem 1rem;

@@ -125,6 +125,7 @@ export class MessageElement extends LitElement {
       td {
         padding: 0.3rem 0.6rem;
         border: 1px solid var(--line);
+        overflow-wrap: break-word; /* a wide table scrolls, and its words stay whole */
         text-align: start;
         vertical-align: top;
       }
