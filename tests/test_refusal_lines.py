@@ -143,7 +143,7 @@ async def test_a_refusal_speaks_the_language_that_the_request_accepts(core, sett
             place = f"/interrupts/{(await feed.until('interrupt.opened'))['interrupt']}"
         assert (await visitor.post(place, {"decision": "approve"})).status_code == 202
         refused = await _post(visitor, place, {"decision": "reject"}, "de-DE,de;q=0.9,en;q=0.8")
-        assert refused.json() == {"error": {"code": "conflict", "message": "Dem wurde schon zugestimmt."}}
+        assert refused.json() == {"error": {"code": "conflict", "message": "Das wurde schon bestätigt."}}
         assert refused.headers["content-language"] == "de"
         assert "Accept-Language" in refused.headers["vary"].split(", ")
         plain = await visitor.post(place, {"decision": "reject"})
