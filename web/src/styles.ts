@@ -115,6 +115,19 @@ export const base = css`
     button.solid {
       border: 2px solid ButtonText;
     }
+    button[aria-pressed="true"] {
+      forced-color-adjust: none;
+      background: Highlight !important;
+      color: HighlightText !important;
+    }
+    svg {
+      color: inherit !important;
+    }
+  }
+  @media print {
+    button {
+      display: none !important;
+    }
   }
 `;
 
@@ -214,7 +227,6 @@ export const card = css`
     display: none;
   }
   @media print {
-    button,
     .card footer,
     .on-screen,
     .card summary svg {

@@ -36,6 +36,7 @@ export class MessageElement extends LitElement {
       .operator {
         max-width: 85%;
         padding: 0.5rem 0.85rem;
+        border: 1px solid transparent; /* seen where colours are forced */
         border-radius: var(--radius);
         background: var(--raised);
       }
