@@ -184,6 +184,15 @@ async def test_with_forced_colours_every_button_has_an_edge(stage: Stage) -> Non
         assert await button.evaluate(edge)
 
 
+async def test_with_forced_colours_what_is_chosen_differs_from_what_is_not(stage: Stage) -> None:
+    panel = await STATES["choices ticked"].enter(stage, await stage.browser(forced_colors="active"))
+    options = panel.card("choices").locator(".option")
+    ticked, other = options.nth(0), options.nth(1)
+    await expect(ticked.locator(".box svg")).to_be_visible()
+    await expect(other.locator(".box svg")).to_be_hidden()
+    assert await background(ticked) != await background(other)
+
+
 # ---- without a mouse
 
 
@@ -218,6 +227,33 @@ async def test_the_menu_opens_closes_and_gives_the_focus_back_without_a_mouse(st
     await panel.page.keyboard.press("Escape")
     await expect(more).to_be_focused()
     await expect(panel.box).to_be_visible()
+
+
+async def test_escape_that_takes_back_a_composed_character_leaves_the_chat_open(stage: Stage) -> None:
+    await stage.serve()
+    panel = await stage.chat()
+    press = """(box, isComposing) => {
+      const options = { key: "Escape", bubbles: true, composed: true, isComposing };
+      box.dispatchEvent(new KeyboardEvent("keydown", options));
+    }"""
+    await panel.box.evaluate(press, True)
+    await panel.box.press("a")
+    await expect(panel.box).to_have_value("a")
+    await expect(panel.box).to_be_focused()
+    await expect(panel.launcher).to_have_attribute("aria-expanded", "true")
+    await panel.box.evaluate(press, False)
+    await expect(panel.launcher).to_have_attribute("aria-expanded", "false")
+
+
+async def test_a_tall_cards_title_is_the_first_thing_that_one_sees_of_the_thread(stage: Stage) -> None:
+    panel = await STATES["offer wish"].enter(stage, await stage.browser(viewport={"width": 320, "height": 640}))
+    above = """log => {
+      const { top, left, width } = log.getBoundingClientRect();
+      let seen = log.renderRoot.elementFromPoint(left + width / 2, top + 3);
+      while (seen.shadowRoot) seen = seen.shadowRoot.elementFromPoint(left + width / 2, top + 3);
+      return !!seen.closest(".card > header");
+    }"""
+    assert await panel.thread.evaluate(above)
 
 
 async def reach(panel: Panel, goal: Locator, key: str, most: int = 25) -> None:

@@ -157,6 +157,7 @@ export class Chat extends LitElement {
   #lateTimer: ReturnType<typeof setTimeout> | undefined;
   #scheduled = false;
 
+  /** Once: it is there as long as its page, and what it listens to goes with that. */
   override connectedCallback(): void {
     super.connectedCallback();
     this.#storage = new Storage(this.site.key);
@@ -179,7 +180,7 @@ export class Chat extends LitElement {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#paint());
     this.addEventListener("edit", (event) => this.composer.fill((event as CustomEvent<string>).detail));
     this.addEventListener("print-one", (event) => this.#print(event));
-    addEventListener("keydown", (event) => event.key === "Escape" && !live(this.call) && this.#host.tell("close"));
+    addEventListener("keydown", (event) => this.#key(event));
     void this.#begin();
   }
 
@@ -187,6 +188,11 @@ export class Chat extends LitElement {
     const kept = await handedOver();
     if (kept) this.#conversation.take(kept);
     await this.#conversation.resume();
+  }
+
+  /** Whoever composes a character takes that back with Escape. */
+  #key({ key, isComposing }: KeyboardEvent): void {
+    if (key === "Escape" && !isComposing && !live(this.call)) this.#host.tell("close");
   }
 
   #tick(): void {
