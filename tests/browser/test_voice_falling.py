@@ -3,6 +3,8 @@ leaves the call. Through a real LiveKit server, with services of speech that can
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,9 +13,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from agent_core import open_core, voice_lines
+from agent_core.door import Invitation
+from app.media import MediaServer
 from tests.browser import in_browser
 from tests.browser.caller import CALL_MS, Caller, Microphone
 from tests.browser.calls import chatting, log, modes
@@ -182,3 +186,47 @@ async def test_a_realtime_model_whose_socket_is_cut_leaves_the_call_and_another_
     await panel.button("End the call").click()
     assert await modes(town, panel, ["realtime", "pipeline", "text"]) == [None, "realtime_failed", "left"]
     await is_one_thread(town, panel, *EXPERT, "When do you open?", HOURS, "Thank you.", "All right.", *IN_WRITING)
+
+
+async def test_a_call_that_nobody_comes_to_ends_in_words(town: Stage, here: Place, microphone: Microphone) -> None:
+    context = await town.browser()
+    await context.clock.install()
+    caller = await chatting(town, microphone, context)
+    panel = caller.panel
+    await writes(panel, "Hello")
+    invited = Invitation(f"voice_{'0' * 32}", "conv_1", "conv_1.empty", "customer-1", "pipeline")
+    media = MediaServer(here.settings)
+    await media._ask("RoomService/CreateRoom", {"roomCreate": True}, {"name": invited.room})
+    ticket = {"session": invited.session, "url": media.url, "token": media.token(invited), "room": invited.room}
+    given = asyncio.Event()
+
+    async def give(route: Route) -> None:
+        if route.request.method != "POST":
+            await route.continue_()
+            return
+        await route.fulfill(status=201, body=json.dumps(ticket), content_type="application/json")
+        given.set()
+
+    await panel.page.route("**/voice", give)
+    await panel.button("Talk with us").click()
+    await panel.button("Start talking").click()
+    await asyncio.wait_for(given.wait(), 30)
+    await expect(caller.word).to_have_text("Connecting…")
+    assert await caller.microphones("live") == 1
+    await until_in(media, invited.room)
+    await context.clock.fast_forward(30_000)
+    await expect(caller.word).to_contain_text("Nobody can talk just now. Writing works;")
+    assert await caller.microphones("live") == 0
+    await writes(panel, "Hello again")
+    await is_one_thread(town, panel, "Hello", "All right.", "Hello again", "All right.")
+
+
+async def until_in(media: MediaServer, room: str) -> None:
+    """The customer has joined it."""
+    grants = {"roomAdmin": True, "room": room}
+    async with asyncio.timeout(30):
+        while True:
+            found = await media._ask("RoomService/ListParticipants", grants, {"room": room})
+            if found.get("participants"):
+                return
+            await asyncio.sleep(0.2)
