@@ -202,6 +202,7 @@ STATES: dict[str, State] = {
         ([cards.LOCK], "It is locked."), then(said("Lock my card"), clicks("Yes, do it"), shows(".state.good"))
     ),
     "call explained": State(("Hello.",), then(said("Hi", "Hello."), calls(place="explaining"))),
+    "call connecting": State(("Hello.",), then(said("Hi", "Hello."), calls(place="connecting", captions=[]))),
     "call": State(("Hello.",), then(said("Hi", "Hello."), calls())),
     "call muted": State(("Hello.",), then(said("Hi", "Hello."), calls(agent="listening", muted=True, silent=True))),
     "call over": State(("Hello.",), then(said("Hi", "Hello."), calls(place="over", note="callEnded"))),

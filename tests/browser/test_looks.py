@@ -166,15 +166,19 @@ async def test_at_320_pixels_nothing_has_to_be_scrolled_sideways(stage: Stage, l
     assert await panel.thread.evaluate(wide) == []
 
 
-async def test_nothing_moves_for_those_who_do_not_want_it(stage: Stage) -> None:
-    panel = await STATES["thinking"].enter(stage, await stage.browser(reduced_motion="no-preference"))
-    dot = panel.root.locator(".dots i").first
-    lasting = "dot.getAnimations().some((one) => one.effect.getComputedTiming().activeDuration > 100)"
-    assert await dot.evaluate(f"dot => {lasting}")
-    await panel.page.emulate_media(reduced_motion="reduce")
-    await dot.evaluate(
-        f"dot => new Promise(done => {{ const look = () => {lasting} ? requestAnimationFrame(look) : done(); look(); }})"
+@pytest.mark.parametrize(
+    ("name", "what"), [("thinking", ".dots"), ("writing", ".caret"), ("call connecting", ".meter")]
+)
+async def test_nothing_moves_for_those_who_do_not_want_it(stage: Stage, name: str, what: str) -> None:
+    panel = await STATES[name].enter(stage, await stage.browser(reduced_motion="no-preference"))
+    moving = panel.root.locator(what)
+    lasting = (
+        "moving.getAnimations({ subtree: true }).some((one) => one.effect.getComputedTiming().activeDuration > 100)"
     )
+    assert await moving.evaluate(f"moving => {lasting}")
+    await panel.page.emulate_media(reduced_motion="reduce")
+    still = f"const look = () => {lasting} ? requestAnimationFrame(look) : done(); look();"
+    await moving.evaluate(f"moving => new Promise(done => {{ {still} }})")
 
 
 async def test_with_forced_colours_every_button_has_an_edge(stage: Stage) -> None:
@@ -190,7 +194,8 @@ async def test_with_forced_colours_what_is_chosen_differs_from_what_is_not(stage
     ticked, other = options.nth(0), options.nth(1)
     await expect(ticked.locator(".box svg")).to_be_visible()
     await expect(other.locator(".box svg")).to_be_hidden()
-    assert await background(ticked) != await background(other)
+    edge = "option => getComputedStyle(option).borderTopColor"
+    assert await ticked.evaluate(edge) != await other.evaluate(edge)
 
 
 # ---- without a mouse

@@ -116,9 +116,7 @@ export const base = css`
       border: 2px solid ButtonText;
     }
     button[aria-pressed="true"] {
-      forced-color-adjust: none;
-      background: Highlight !important;
-      color: HighlightText !important;
+      border: 3px solid Highlight !important;
     }
     svg {
       color: inherit !important;

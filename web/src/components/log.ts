@@ -332,9 +332,13 @@ export class Log extends LitElement {
   protected override willUpdate(changed: PropertyValues): void {
     const before = changed.get("view") as View | undefined;
     if (!before || !this.scroller) return;
+    const same = before.snapshot?.conversation === this.view.snapshot?.conversation;
     const prepended = (before.snapshot?.earlier ?? 0) > (this.view.snapshot?.earlier ?? 0);
-    if (prepended) this.#anchor = this.#looked();
-    if (before.snapshot?.conversation !== this.view.snapshot?.conversation) this.#following = true;
+    if (same && prepended) this.#anchor = this.#looked();
+    if (!same) {
+      this.#anchor = undefined; // what one looked at has gone
+      this.#following = true;
+    }
     if (this.view.unsent.length > before.unsent.length) this.#following = true;
   }
 
