@@ -185,16 +185,16 @@ _LINES: dict[str, dict[str, str]] = {
         "ar": "سبقت الإجابة عن هذا.",
     },
     "This was already approved.": {
-        "de": "Dem wurde schon zugestimmt.",
-        "es": "Esto ya se ha aprobado.",
-        "fr": "Cela a déjà été approuvé.",
-        "ar": "سبقت الموافقة على هذا.",
+        "de": "Das wurde schon bestätigt.",
+        "es": "Esto ya se ha confirmado.",
+        "fr": "Cela a déjà été confirmé.",
+        "ar": "سبق تأكيد هذا.",
     },
     "This was already approved with other values.": {
-        "de": "Dem wurde schon mit anderen Angaben zugestimmt.",
-        "es": "Esto ya se ha aprobado con otros datos.",
-        "fr": "Cela a déjà été approuvé avec d'autres valeurs.",
-        "ar": "سبقت الموافقة على هذا بقيم أخرى.",
+        "de": "Das wurde schon mit anderen Angaben bestätigt.",
+        "es": "Esto ya se ha confirmado con otros datos.",
+        "fr": "Cela a déjà été confirmé avec d'autres valeurs.",
+        "ar": "سبق تأكيد هذا بقيم أخرى.",
     },
     "This was already rejected.": {
         "de": "Das wurde schon abgelehnt.",
@@ -370,7 +370,7 @@ _LINES: dict[str, dict[str, str]] = {
     "We can't talk just now. Writing works; please try the microphone again later.": {
         "de": "Sprechen geht gerade nicht. Schreiben geht; bitte versuchen Sie es später noch einmal mit dem Mikrofon.",
         "es": "Ahora mismo no podemos hablar. Escribir sí es posible; pruebe el micrófono más tarde, por favor.",
-        "fr": "Nous ne pouvons pas parler en ce moment. Écrire fonctionne ; veuillez réessayer le micro plus tard.",
+        "fr": "Nous ne pouvons pas parler en ce moment. Écrire fonctionne ; veuillez réessayer le microphone plus tard.",
         "ar": "لا يمكننا التحدث الآن. الكتابة متاحة؛ يُرجى تجربة الميكروفون لاحقًا.",
     },
     "You are speaking with us on another device already.": {

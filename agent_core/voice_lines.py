@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 #: `pipeline`: a realtime model is gone, its call goes on. `speech`: nothing can be heard or said any more. `lost`: the
-#: line or the worker is gone. `soon` and `limit`: a call has its length.
-Line = Literal["pipeline", "speech", "lost", "soon", "limit"]
+#: line or the worker is gone. `soon` and `limit`: a call has its length. `screen`: in the place of a list or a table.
+Line = Literal["pipeline", "speech", "lost", "soon", "limit", "screen"]
 
 _LINES: dict[str, dict[Line, str]] = {
     "en": {
@@ -18,6 +18,7 @@ _LINES: dict[str, dict[Line, str]] = {
         "lost": "I can't hear you any more: the voice connection broke. We can go on in writing, nothing is lost.",
         "soon": "This call will end in about a minute, because calls are limited. We can go on in writing after that.",
         "limit": "The time for this call is over. We can go on in writing, or you call again; nothing is lost.",
+        "screen": "You see it on your screen.",
     },
     "de": {
         "pipeline": "Einen Moment: Meine Leitung war unterbrochen. Ich bin noch da, bitte sprechen Sie weiter.",
@@ -28,6 +29,7 @@ _LINES: dict[str, dict[Line, str]] = {
         "schriftlich weiter.",
         "limit": "Die Zeit für dieses Gespräch ist um. Schriftlich geht es weiter, oder Sie rufen noch einmal an; es ist "
         "nichts verloren.",
+        "screen": "Sie sehen es auf Ihrem Bildschirm.",
     },
     "es": {
         "pipeline": "Un momento: mi línea se ha interrumpido. Sigo aquí, continúe, por favor.",
@@ -36,6 +38,7 @@ _LINES: dict[str, dict[Line, str]] = {
         "soon": "Esta llamada terminará en un minuto, porque su duración es limitada. Después podemos seguir por escrito.",
         "limit": "El tiempo de esta llamada ha terminado. Podemos seguir por escrito, o puede llamar de nuevo; no se ha "
         "perdido nada.",
+        "screen": "Lo ve en su pantalla.",
     },
     "fr": {
         "pipeline": "Un instant : ma ligne a été interrompue. Je suis toujours là, continuez, je vous prie.",
@@ -46,6 +49,7 @@ _LINES: dict[str, dict[Line, str]] = {
         "continuer par écrit.",
         "limit": "Le temps de cet appel est écoulé. Nous pouvons continuer par écrit, ou vous pouvez rappeler ; rien n'est "
         "perdu.",
+        "screen": "Vous le voyez à l'écran.",
     },
     "ar": {
         "pipeline": "لحظة من فضلك: انقطع خطي للتو. ما زلت هنا، تفضل بالمتابعة.",
@@ -53,6 +57,7 @@ _LINES: dict[str, dict[Line, str]] = {
         "lost": "لم أعد أسمعك: انقطع الاتصال الصوتي. يمكننا المتابعة كتابةً، ولم يضع شيء.",
         "soon": "ستنتهي هذه المكالمة بعد دقيقة تقريبًا، لأن مدة المكالمات محدودة. بعد ذلك يمكننا المتابعة كتابةً.",
         "limit": "انتهى وقت هذه المكالمة. يمكننا المتابعة كتابةً، أو يمكنك الاتصال مرة أخرى؛ لم يضع شيء.",
+        "screen": "تراه على شاشتك.",
     },
 }
 LANGUAGES = tuple(_LINES)

@@ -41,7 +41,7 @@ async def voice(settings: Settings) -> AsyncIterator[Finding]:
     if await _answers(settings.voice_worker_url):
         yield Finding("voice worker", "ok", f"waits for calls ({settings.voice_worker_url})")
     else:
-        text = f"no worker answers at {settings.voice_worker_url}; the microphone is not offered"
+        text = f"no worker waits for calls ({settings.voice_worker_url}); the microphone is not offered"
         yield Finding("voice worker", "warning", text, "parley serve --voice, or parley voice beside the server")
 
 

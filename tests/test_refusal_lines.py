@@ -16,6 +16,7 @@ from agent_core.settings import Settings
 from app.problems import preferred
 from tests.conftest import ANA
 from tests.scripted import Call, Fail
+from tests.test_agui_runs import run, run_input, user
 from tests.wire import Visitor, serving
 
 ROOT = Path(__file__).parent.parent
@@ -142,7 +143,7 @@ async def test_a_refusal_speaks_the_language_that_the_request_accepts(core, sett
             place = f"/interrupts/{(await feed.until('interrupt.opened'))['interrupt']}"
         assert (await visitor.post(place, {"decision": "approve"})).status_code == 202
         refused = await _post(visitor, place, {"decision": "reject"}, "de-DE,de;q=0.9,en;q=0.8")
-        assert refused.json() == {"error": {"code": "conflict", "message": "Dem wurde schon zugestimmt."}}
+        assert refused.json() == {"error": {"code": "conflict", "message": "Das wurde schon bestätigt."}}
         assert refused.headers["content-language"] == "de"
         assert "Accept-Language" in refused.headers["vary"].split(", ")
         plain = await visitor.post(place, {"decision": "reject"})
@@ -182,6 +183,16 @@ async def test_what_no_route_of_ours_has_answered_is_said_in_the_language(core, 
         assert nowhere.json()["error"]["message"] == "Aquí no existe nada así."
         large = await served.http.post("/conversations", content=b" " * 70_000, headers=spanish)
         assert large.json()["error"]["message"] == "Es demasiado largo: 65536 bytes como máximo"
+
+
+async def test_an_ag_ui_run_is_refused_in_the_language_of_its_conversation(core, settings: Settings) -> None:
+    steps = [Call("lock", {"card": "1"}), Call("lock", {"card": "2"})]
+    async with core(steps) as door, serving(settings, door) as served:
+        visitor = await served.visitor()
+        waiting = (await run(visitor, run_input(user("1", GERMAN))))[-1]["outcome"]["interrupts"]
+        answer = {"interruptId": waiting[0]["id"], "status": "resolved", "payload": {"approved": True}}
+        refused = await run(visitor, run_input(resume=[answer], runId="r2"))
+        assert refused[-1]["message"] == "Alles, was auf eine Antwort wartet, muss auf einmal beantwortet werden."
 
 
 async def _post(visitor: Visitor, path: str, body: object, language: str):

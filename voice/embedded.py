@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -96,8 +98,11 @@ def _vocabulary(raw: bytes) -> list[bytes]:
     return words
 
 
-#: The voice is not known to bear two calls at once; it takes 20 ms a sentence. The ear is onnxruntime's, which does.
+#: The voice is not known to bear two calls at once; it takes 20 ms a sentence.
 _SPEAKING_ALONE = Lock()
+#: The ear bears it, but keeps 300 MB for each that it has ever heard at once. So they wait for each other, and not in the
+#: threads that everything else runs in.
+_LISTENING_ALONE = ThreadPoolExecutor(1, "ear")
 
 
 @cache
@@ -110,6 +115,11 @@ def voice() -> Any:
     from hibari import Hibari
 
     return Hibari()
+
+
+async def heard(work: Callable[[], str]) -> str:
+    """One after the other, whatever loop it is asked for in."""
+    return await asyncio.get_running_loop().run_in_executor(_LISTENING_ALONE, work)
 
 
 class EmbeddedSTT(stt.STT):
@@ -125,7 +135,7 @@ class EmbeddedSTT(stt.STT):
         return "embedded"
 
     async def _recognize_impl(self, buffer: utils.AudioBuffer, **_: Any) -> stt.SpeechEvent:
-        text = await asyncio.to_thread(ear().hear, samples(buffer))
+        text = await heard(lambda: ear().hear(samples(buffer)))
         data = stt.SpeechData(language=LanguageCode("en"), text=text, confidence=1.0)
         return stt.SpeechEvent(stt.SpeechEventType.FINAL_TRANSCRIPT, alternatives=[data])
 

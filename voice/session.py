@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncIterable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,7 @@ from voice.realtime import SPOKEN, RealtimeAgent
 from voice.rpc import Screen
 from voice.scribe import Scribe
 from voice.silence import SILENCE_SECONDS
+from voice.speakable import Speakable
 from voice.supervised import SupervisedAgent
 
 logger = logging.getLogger("parley.voice")
@@ -92,7 +93,9 @@ class VoiceSession:
         self.line.on_turn, self.line.on_event = self._tell, self._happened
         self.language = brief.language
         self.asking = Asking(brief.identity, brief.language)
-        self.live: AgentSession[None] = AgentSession(**session_options(speech.turns))
+        self.speakable = Speakable(lambda: self.language)
+        spoken: Any = [self.speakable, "filter_emoji"]
+        self.live: AgentSession[None] = AgentSession(**session_options(speech.turns), tts_text_transforms=spoken)
         self.live.on("speech_created", self._speech_created)
         self.live.on("conversation_item_added", self._item_added)
         self.live.on("user_state_changed", self._user_state)
@@ -436,3 +439,7 @@ class PipelineAgent(Agent):
         heard = Heard(new_message.text_content or "", self._owner.brief.identity, began)
         if not heard.text.strip() or await self._owner.answered(heard):
             raise StopResponse
+
+    def transcription_node(self, text: AsyncIterable[str], _settings: Any) -> AsyncIterable[str]:
+        """What is said is what is read of it, and what was heard when the customer breaks in."""
+        return self._owner.speakable(text)

@@ -12,13 +12,12 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 # LiveKit loads a model that tells the end of a turn into every process: 250 MB, which nothing here uses.
 os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
 os.environ.setdefault("LIVEKIT_TELEMETRY_ALLOW_PII", "false")
 
-from livekit.agents import AgentServer, JobContext, JobExecutorType, JobProcess
+from livekit.agents import JobContext, JobExecutorType, JobProcess
 from livekit.agents.voice.room_io import RoomOptions
 
 from agent_core import voice_lines
@@ -27,6 +26,7 @@ from agent_core.errors import Conflict, NotFound, ParleyError, SetupError
 from agent_core.settings import Settings, read_settings
 from voice.connection import Connection
 from voice.door import VoiceDoor, open_door
+from voice.health import Worker, telling
 from voice.line import SERVICE
 from voice.rpc import RoomPort, Screen
 from voice.session import VoiceSession
@@ -54,16 +54,15 @@ def check(settings: Settings) -> None:
             raise SetupError("PARLEY_VOICE_SPEECH", f"the embedded voice and ear are not installed ({missing})")
 
 
-def server(settings: Settings) -> AgentServer:
+def server(settings: Settings) -> Worker:
     check(settings)
     assert settings.livekit_api_secret is not None
-    health = urlsplit(settings.voice_worker_url)
-    worker = AgentServer(
+    worker = Worker(
         ws_url=settings.livekit_url or "",
         api_key=settings.livekit_api_key or "",
         api_secret=settings.livekit_api_secret.get_secret_value(),
-        host=health.hostname or "127.0.0.1",
-        port=health.port or 8081,
+        host="127.0.0.1",
+        port=0,  # of what LiveKit tells about itself; see health.py
         setup_fnc=warm,
         # The embedded ear takes 500 MB: one for all calls then. Else a call that breaks takes no other with it.
         job_executor_type=JobExecutorType.THREAD if settings.embedded_speech else JobExecutorType.PROCESS,
@@ -131,7 +130,7 @@ async def speak(context: JobContext, settings: Settings, door: VoiceDoor, brief:
         await call.aclose()
 
 
-async def farewell(worker: AgentServer, settings: Settings) -> None:
+async def farewell(worker: Worker, settings: Settings) -> None:
     """The worker goes: every call is text again before its process is told to end, which LiveKit gives 15 seconds."""
     assert settings.service_token is not None
     sessions = [json.loads(running.job.metadata)["session"] for running in worker.active_jobs]
@@ -161,7 +160,7 @@ def main() -> int:
     return 0
 
 
-async def _run(worker: AgentServer, settings: Settings) -> None:
+async def _run(worker: Worker, settings: Settings) -> None:
     """Until it is told to end, or whoever began it is gone: then its pipe to us is closed."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -169,7 +168,8 @@ async def _run(worker: AgentServer, settings: Settings) -> None:
     if BESIDE in sys.argv:
         loop.add_reader(sys.stdin.fileno(), told.set)
     running, ending = asyncio.create_task(worker.run()), asyncio.create_task(told.wait())
-    await asyncio.wait([running, ending], return_when=asyncio.FIRST_COMPLETED)
+    async with telling(worker, settings.voice_worker_url):
+        await asyncio.wait([running, ending], return_when=asyncio.FIRST_COMPLETED)
     ending.cancel()
     if told.is_set():
         await farewell(worker, settings)

@@ -21,6 +21,8 @@ from agent_core import money
 
 #: A wish is in the beginning of a message; looking through pages of each would keep everybody else waiting.
 LONGEST = 2000
+#: Of a list.
+SHOWN = 6
 LANGUAGE = {"English": "en", "German": "de", "Spanish": "es", "French": "fr", "Arabic": "ar"}
 _WRITE_IN = re.compile(r"Write in (\w+)")
 #: For trimmed text: each part takes all it can at once, so that 16 KB of blanks or braces are no work.
@@ -153,10 +155,16 @@ class Scene:
                 return money.amount(value, currency, self.language) if isinstance(value, int) else str(value)
             case "word":
                 return str(self.book["words"].get(value, {}).get(self.language, value))
-            case "lines":
-                template = self.book["lines"][name]
-                return "\n".join(self.words(template, entry) for entry in value[:6]) if isinstance(value, list) else "–"
+            case "lines" | "count" | "first" | "last":
+                return self._listed(name, form, value) if isinstance(value, list) else "–"
         return str(value)
+
+    def _listed(self, name: str, form: str, entries: Sequence[Mapping[str, Any]]) -> str:
+        if form == "count":
+            return str(len(entries))
+        if form == "lines":
+            return "\n".join(self.words(self.book["lines"][name], entry) for entry in entries[:SHOWN])
+        return self.words(self.book["entry"][name], entries[:SHOWN][0 if form == "first" else -1]) if entries else "–"
 
     def filled(self, arguments: Any) -> Any:
         """Arguments with their holes filled; a missing fact raises KeyError with its name."""

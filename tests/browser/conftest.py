@@ -11,9 +11,12 @@ from playwright.async_api import Browser, async_playwright, expect
 
 from agent_core.settings import Settings
 from app.assets import DIST
+from tests.browser.caller import Microphone, talking_browser
 from tests.browser.host import Host, hosting
 from tests.browser.stage import ARGUMENTS, CHROMIUM, Stage
 from tests.conftest import OpenCore
+from tests.voice.room import Place, livekit_server
+from voice import embedded
 
 WAIT_MS = 10_000
 
@@ -52,3 +55,33 @@ async def stage(chromium: Browser, host: Host, core: OpenCore, settings: Setting
     finally:
         await out.aclose()
     assert out.troubles == []
+
+
+# ---- calls: a module of them has a `here`, with its own LiveKit server and worker
+
+
+def callable_here() -> None:
+    """There is a LiveKit server, and a voice for the customer."""
+    livekit_server()
+    if (lacking := embedded.to_be_had()) is not None:
+        missing(f"needs the embedded voice and ear: {lacking} is not installed")
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Microphone:
+    return Microphone(tmp_path_factory.mktemp("microphone") / "said.wav")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def talking(chromium: Browser, here: Place, microphone: Microphone) -> AsyncIterator[Browser]:
+    async with talking_browser(microphone) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def town(talking: Browser, here: Place, host: Host) -> AsyncIterator[Stage]:
+    stage = Stage(talking, host, None, here.settings)  # type: ignore[arg-type]
+    stage.served, stage.door = here.served, here.door
+    yield stage
+    await stage.aclose()
+    assert stage.troubles == []

@@ -39,13 +39,17 @@ def pictures() -> list[Picture]:
     for name in ("empty", "answer", "offer", "form wrong", "approval", "menu", "operator"):
         out.append((f"{name} (telephone)", STATES[name], screen(TELEPHONE, has_touch=True), {}))
         out.append((f"{name} (dark)", STATES[name], screen(DESKTOP, color_scheme="dark"), {}))
-    for name in ("empty", "offer", "form", "approval", "operator"):
+    for name in ("empty", "offer", "form", "approval", "operator", "call", "call explained"):
         out.append((f"{name} (Arabic)", STATES[name], screen(DESKTOP), {"language": "ar"}))
         out.append((f"{name} (320 px)", STATES[name], screen(NARROW, has_touch=True), {}))
-    out.append(("offer (forced colours)", STATES["offer"], screen(DESKTOP, forced_colors="active"), {}))
+    out.append(("menu (320 px)", STATES["menu"], screen(NARROW, has_touch=True), {}))
+    for name in ("offer", "menu", "choices ticked", "call", "call muted"):
+        out.append((f"{name} (forced colours)", STATES[name], screen(DESKTOP, forced_colors="active"), {}))
+    out.append(("call (dark)", STATES["call"], screen(DESKTOP, color_scheme="dark"), {}))
     for language in ("en", "de", "es", "fr", "ar"):
         out.append((f"everything ({language})", EVERYTHING, screen((420, 3000)), {"language": language}))
     out.append(("everything (dark)", EVERYTHING, screen((420, 3000), color_scheme="dark"), {}))
+    out.append(("everything (forced colours)", EVERYTHING, screen((420, 3000), forced_colors="active"), {}))
     return out
 
 

@@ -87,6 +87,38 @@ def shows(selector: str) -> Act:
     return act
 
 
+def taps(selector: str) -> Act:
+    async def act(_stage: Stage, panel: Panel) -> None:
+        await panel.root.locator(selector).first.click()
+
+    return act
+
+
+#: Without a line: how it looks, and nothing else.
+CALL = {
+    "place": "on",
+    "session": "voice_1",
+    "agent": "speaking",
+    "muted": False,
+    "broken": False,
+    "silent": False,
+    "captions": [
+        {"id": "1", "who": "user", "text": "What does it cost a month?"},
+        {"id": "2", "who": "agent", "text": "Twenty-two euros and forty-nine cents, and you can cancel any month."},
+    ],
+    "note": "",
+    "words": "",
+}
+
+
+def calls(**fields: Any) -> Act:
+    async def act(_stage: Stage, panel: Panel) -> None:
+        await panel.chat.evaluate("(chat, call) => { chat.call = call; }", CALL | fields)
+        await expect(panel.root.locator("parley-call section")).to_be_visible()
+
+    return act
+
+
 async def operator_comes(stage: Stage, panel: Panel) -> None:
     served = stage.served
     (line,) = (await served.http.get("/operator/conversations", headers=served.operator)).json()["conversations"]
@@ -158,6 +190,7 @@ STATES: dict[str, State] = {
     "form": State(_card(cards.FORM), said("Show me", LOOK)),
     "form wrong": State(_card(cards.FORM), then(said("Show me", LOOK), clicks("Send"), shows(".error"))),
     "choices": State(_card(cards.CHOICES), said("Show me", LOOK)),
+    "choices ticked": State(_card(cards.SEVERAL), then(said("Show me", LOOK), taps(".option"))),
     "choices made": State(([cards.CHOICES], LOOK, "Fine."), then(said("Show me", LOOK), clicks("None of these"))),
     "checklist": State(_card(cards.CHECKLIST), said("Show me", LOOK)),
     "alert": State(_card(cards.ALERT), said("Show me", LOOK)),
@@ -168,6 +201,11 @@ STATES: dict[str, State] = {
     "approval done": State(
         ([cards.LOCK], "It is locked."), then(said("Lock my card"), clicks("Yes, do it"), shows(".state.good"))
     ),
+    "call explained": State(("Hello.",), then(said("Hi", "Hello."), calls(place="explaining"))),
+    "call connecting": State(("Hello.",), then(said("Hi", "Hello."), calls(place="connecting", captions=[]))),
+    "call": State(("Hello.",), then(said("Hi", "Hello."), calls())),
+    "call muted": State(("Hello.",), then(said("Hi", "Hello."), calls(agent="listening", muted=True, silent=True))),
+    "call over": State(("Hello.",), then(said("Hi", "Hello."), calls(place="over", note="callEnded"))),
     "approval hidden": State(
         ([Call("lock", {"card": "47\u202e11", "note": "p\u0430ypal"})], "Done."),
         then(said("Lock my card"), shows("mark")),

@@ -166,15 +166,19 @@ async def test_at_320_pixels_nothing_has_to_be_scrolled_sideways(stage: Stage, l
     assert await panel.thread.evaluate(wide) == []
 
 
-async def test_nothing_moves_for_those_who_do_not_want_it(stage: Stage) -> None:
-    panel = await STATES["thinking"].enter(stage, await stage.browser(reduced_motion="no-preference"))
-    dot = panel.root.locator(".dots i").first
-    lasting = "dot.getAnimations().some((one) => one.effect.getComputedTiming().activeDuration > 100)"
-    assert await dot.evaluate(f"dot => {lasting}")
-    await panel.page.emulate_media(reduced_motion="reduce")
-    await dot.evaluate(
-        f"dot => new Promise(done => {{ const look = () => {lasting} ? requestAnimationFrame(look) : done(); look(); }})"
+@pytest.mark.parametrize(
+    ("name", "what"), [("thinking", ".dots"), ("writing", ".caret"), ("call connecting", ".meter")]
+)
+async def test_nothing_moves_for_those_who_do_not_want_it(stage: Stage, name: str, what: str) -> None:
+    panel = await STATES[name].enter(stage, await stage.browser(reduced_motion="no-preference"))
+    moving = panel.root.locator(what)
+    lasting = (
+        "moving.getAnimations({ subtree: true }).some((one) => one.effect.getComputedTiming().activeDuration > 100)"
     )
+    assert await moving.evaluate(f"moving => {lasting}")
+    await panel.page.emulate_media(reduced_motion="reduce")
+    still = f"const look = () => {lasting} ? requestAnimationFrame(look) : done(); look();"
+    await moving.evaluate(f"moving => new Promise(done => {{ {still} }})")
 
 
 async def test_with_forced_colours_every_button_has_an_edge(stage: Stage) -> None:
@@ -182,6 +186,16 @@ async def test_with_forced_colours_every_button_has_an_edge(stage: Stage) -> Non
     edge = "b => { const s = getComputedStyle(b); return parseFloat(s.borderTopWidth) > 0 && s.borderTopStyle !== 'none'; }"
     for button in (panel.button("Accept"), panel.button("Decline"), panel.launcher):
         assert await button.evaluate(edge)
+
+
+async def test_with_forced_colours_what_is_chosen_differs_from_what_is_not(stage: Stage) -> None:
+    panel = await STATES["choices ticked"].enter(stage, await stage.browser(forced_colors="active"))
+    options = panel.card("choices").locator(".option")
+    ticked, other = options.nth(0), options.nth(1)
+    await expect(ticked.locator(".box svg")).to_be_visible()
+    await expect(other.locator(".box svg")).to_be_hidden()
+    edge = "option => getComputedStyle(option).borderTopColor"
+    assert await ticked.evaluate(edge) != await other.evaluate(edge)
 
 
 # ---- without a mouse
@@ -218,6 +232,33 @@ async def test_the_menu_opens_closes_and_gives_the_focus_back_without_a_mouse(st
     await panel.page.keyboard.press("Escape")
     await expect(more).to_be_focused()
     await expect(panel.box).to_be_visible()
+
+
+async def test_escape_that_takes_back_a_composed_character_leaves_the_chat_open(stage: Stage) -> None:
+    await stage.serve()
+    panel = await stage.chat()
+    press = """(box, isComposing) => {
+      const options = { key: "Escape", bubbles: true, composed: true, isComposing };
+      box.dispatchEvent(new KeyboardEvent("keydown", options));
+    }"""
+    await panel.box.evaluate(press, True)
+    await panel.box.press("a")
+    await expect(panel.box).to_have_value("a")
+    await expect(panel.box).to_be_focused()
+    await expect(panel.launcher).to_have_attribute("aria-expanded", "true")
+    await panel.box.evaluate(press, False)
+    await expect(panel.launcher).to_have_attribute("aria-expanded", "false")
+
+
+async def test_a_tall_cards_title_is_the_first_thing_that_one_sees_of_the_thread(stage: Stage) -> None:
+    panel = await STATES["offer wish"].enter(stage, await stage.browser(viewport={"width": 320, "height": 640}))
+    above = """log => {
+      const { top, left, width } = log.getBoundingClientRect();
+      let seen = log.renderRoot.elementFromPoint(left + width / 2, top + 3);
+      while (seen.shadowRoot) seen = seen.shadowRoot.elementFromPoint(left + width / 2, top + 3);
+      return !!seen.closest(".card > header");
+    }"""
+    assert await panel.thread.evaluate(above)
 
 
 async def reach(panel: Panel, goal: Locator, key: str, most: int = 25) -> None:

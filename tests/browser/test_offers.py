@@ -281,6 +281,17 @@ async def test_a_form_that_only_the_server_refuses_names_the_field_and_keeps_wha
     assert await decisions(stage) == []
 
 
+async def test_what_only_the_server_refuses_is_told_in_the_language_of_the_chat(stage: Stage) -> None:
+    await stage.serve(
+        [Call("displayForm", {"title": "Adresse", "fields": [{"name": "street", "label": "Straße"}]})], "Bitte."
+    )
+    panel = await stage.chat(language="de")
+    await panel.say("Ich ziehe um")
+    await panel.card("form").get_by_label("Straße").fill("\u202e")
+    await panel.button("Senden", within=panel.card("form")).click()
+    await expect(panel.card("form").get_by_role("alert")).to_have_text("Straße: Bitte ausfüllen")
+
+
 async def test_one_of_several_choices_is_made_with_a_tap(stage: Stage) -> None:
     await stage.serve([cards.CHOICES], "Which one?", "Large it is.")
     panel, card = await shown(stage, "choices")

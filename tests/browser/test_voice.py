@@ -12,19 +12,18 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Route, expect
+from playwright.async_api import Route, expect
 
 from agent_core import open_core
 from tests.browser import axe, cards, in_browser
-from tests.browser.caller import CALL_MS, WATCHED, Caller, Microphone, talking_browser, word_errors
-from tests.browser.conftest import missing
-from tests.browser.host import Host
-from tests.browser.panel import Panel, until
+from tests.browser.caller import CALL_MS, Microphone, word_errors
+from tests.browser.calls import chatting, log, logged, modes
+from tests.browser.conftest import callable_here
+from tests.browser.panel import until
 from tests.browser.stage import Stage
 from tests.scripted import Call, ScriptedModels, Step
-from tests.voice.room import Place, livekit_server, place
+from tests.voice.room import Place, place
 from tests.wire_server import settings as settings_of
-from voice import embedded
 
 #: The time of waiting for other calls to end counts, too.
 pytestmark = [in_browser[0], pytest.mark.livekit, pytest.mark.timeout(400)]
@@ -67,9 +66,7 @@ SAID = """region => {
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     """One server, one worker, one LiveKit: every test has a conversation of its own."""
-    livekit_server()
-    if (lacking := embedded.to_be_had()) is not None:
-        missing(f"needs the embedded voice and ear: {lacking} is not installed")
+    callable_here()
     folder = tmp_path_factory.mktemp("calls")
     chosen = settings_of(folder)
 
@@ -81,32 +78,6 @@ async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]
     cards.stock()
     async with place(core, chosen, folder) as out:
         yield out
-
-
-@pytest.fixture(scope="module")
-def microphone(tmp_path_factory: pytest.TempPathFactory) -> Microphone:
-    return Microphone(tmp_path_factory.mktemp("microphone") / "said.wav")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def talking(chromium: Browser, here: Place, microphone: Microphone) -> AsyncIterator[Browser]:
-    async with talking_browser(microphone) as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def town(talking: Browser, here: Place, host: Host) -> AsyncIterator[Stage]:
-    stage = Stage(talking, host, None, here.settings)  # type: ignore[arg-type]
-    stage.served, stage.door = here.served, here.door
-    yield stage
-    await stage.aclose()
-    assert stage.troubles == []
-
-
-async def chatting(town: Stage, microphone: Microphone, context: BrowserContext | None = None) -> Caller:
-    context = context or await town.browser()
-    await context.add_init_script(WATCHED)
-    return Caller(await town.chat(context), microphone)
 
 
 async def test_a_conversation_goes_from_writing_to_speaking_and_back(town: Stage, microphone: Microphone) -> None:
@@ -170,24 +141,6 @@ async def test_a_conversation_goes_from_writing_to_speaking_and_back(town: Stage
     assert [e["text"] for e in said if e.get("mode") != "voice"] == ["Hello", "Good morning", "Thank you"]
 
 
-async def log(town: Stage, panel: Panel) -> list[dict[str, Any]]:
-    """Of the conversation in this panel."""
-    kept = json.loads((await panel.kept())["parley:demo"])
-    url = f"/operator/conversations/{kept['conversation']}/history"
-    answer = await town.served.http.get(url, headers=town.served.operator)
-    return list(answer.json()["events"])
-
-
-async def logged(town: Stage, panel: Panel, type_: str, count: int) -> list[dict[str, Any]]:
-    """So many events of this type, when they are there."""
-    async with asyncio.timeout(30):
-        while True:
-            found = [event for event in await log(town, panel) if event["type"] == type_]
-            if len(found) >= count:
-                return found
-            await asyncio.sleep(0.2)
-
-
 async def test_what_the_agent_shows_comes_over_the_line_and_stands_in_the_thread_once(
     town: Stage, microphone: Microphone
 ) -> None:
@@ -217,13 +170,6 @@ async def test_a_first_word_may_be_spoken_and_the_call_ends_with_the_page(town: 
     await modes(town, panel, ["pipeline", "text"])
     await panel.say("Hello again")
     await panel.hears("All right.")
-
-
-async def modes(town: Stage, panel: Panel, wanted: list[str]) -> list[Any]:
-    """Until the conversation was in these, one after the other; answers why."""
-    changes = await logged(town, panel, "mode.changed", len(wanted))
-    assert [event["mode"] for event in changes] == wanted
-    return [event.get("reason") for event in changes]
 
 
 async def test_a_second_tab_takes_the_call_over_and_the_first_one_says_so(town: Stage, microphone: Microphone) -> None:
@@ -387,14 +333,14 @@ async def test_a_media_server_that_goes_ends_the_call_in_words_and_can_be_called
     caller = await chatting(town, microphone)
     panel = caller.panel
     await caller.calls()
-    ready = here.worker.log.read_text().count("ready")
     await here.media.end(signal.SIGKILL)
     await expect(caller.word).to_contain_text("voice connection broke", timeout=CALL_MS)
     assert await caller.microphones("live") == 0
     await panel.say("Are you there?")
     await panel.hears("All right.")
+    await here.offers_calls(now=False)
     await here.new_media_server()
-    await here.worker.says("ready", times=ready + 1)
+    await here.offers_calls()
     await panel.page.reload()
     await panel.open()
     await panel.button("Talk with us").click(timeout=CALL_MS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSMsgType, web
+
+from tests.voice.fake_speech import SECONDS_A_LETTER, hum
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,10 @@ Brain = Callable[[Items], list[Say | Call]]
 
 
 class FakeRealtime:
-    def __init__(self, brain: Brain) -> None:
-        self.brain, self.faults = brain, Faults()
+    """`aloud`: it speaks, in a hum, and tells what it says; else it writes."""
+
+    def __init__(self, brain: Brain, *, aloud: bool = False) -> None:
+        self.brain, self.faults, self.aloud = brain, Faults(), aloud
         self.received: list[dict[str, Any]] = []
         self.connections = 0
         self.numbers = itertools.count(1)
@@ -242,12 +247,26 @@ class _Line:
         place = {"response_id": response, "item_id": item["id"], "output_index": len(output), "content_index": 0}
         await self.send("response.output_item.added", response_id=response, output_index=len(output), item=item)
         await self._add(item)
-        await self.send("response.content_part.added", **place, part={"type": "text", "text": ""})
+        part = {"type": "audio", "transcript": ""} if self.fake.aloud else {"type": "text", "text": ""}
+        await self.send("response.content_part.added", **place, part=part)
         for n, word in enumerate(act.text.split(" ")):
             if n == self.fake.faults.close_after_words:
                 await self.socket.close(code=1011)
                 return
-            await self.send("response.output_text.delta", **place, delta=word if n == 0 else f" {word}")
-        item |= {"status": "completed", "content": [{"type": "output_text", "text": act.text}]}
+            await self._word(word if n == 0 else f" {word}", place)
+        content = (
+            {"type": "output_audio", "transcript": act.text}
+            if self.fake.aloud
+            else {"type": "output_text", "text": act.text}
+        )
+        item |= {"status": "completed", "content": [content]}
         output.append(item)
         await self.send("response.output_item.done", response_id=response, output_index=0, item=item)
+
+    async def _word(self, word: str, place: dict[str, Any]) -> None:
+        if not self.fake.aloud:
+            await self.send("response.output_text.delta", **place, delta=word)
+            return
+        sound = base64.b64encode(hum(SECONDS_A_LETTER * len(word))).decode()
+        await self.send("response.output_audio_transcript.delta", **place, delta=word)
+        await self.send("response.output_audio.delta", **place, delta=sound)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -14,6 +14,7 @@ from aiohttp import web
 RATE = 24_000
 SECONDS_A_LETTER = 0.04
 
+Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 State = Literal["up", "down", "silent"]
 
 
@@ -56,9 +57,11 @@ def hum(seconds: float) -> bytes:
 
 
 @asynccontextmanager
-async def speech_service(fake: FakeSpeech) -> AsyncIterator[str]:
-    """Its base address."""
+async def speech_service(fake: FakeSpeech, serve: Serve | None = None) -> AsyncIterator[str]:
+    """Its base address; `serve`: a realtime model's sockets at the same one."""
     application = web.Application(client_max_size=64 * 1024**2)
+    if serve is not None:
+        application.router.add_get("/v1/realtime", serve)
     application.router.add_post("/v1/audio/transcriptions", fake.hear)
     application.router.add_post("/v1/audio/speech", fake.speak)
     runner = web.AppRunner(application, shutdown_timeout=0.1)

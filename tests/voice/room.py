@@ -126,6 +126,15 @@ class Place:
         self.media = await start(self.logs / "livekit.log", *self.program)
         await listening(int(str(self.settings.livekit_url).rpartition(":")[2]))
 
+    async def offers_calls(self, *, now: bool = True) -> None:
+        """Until the microphone is offered; or, `now=False`, until it is not."""
+        async with asyncio.timeout(60):
+            while True:
+                answer = await self.served.http.get("/sites/demo/voice")
+                if answer.json()["available"] is now:
+                    return
+                await asyncio.sleep(0.1)
+
 
 @asynccontextmanager
 async def alone() -> AsyncIterator[None]:
@@ -174,7 +183,7 @@ async def place(
             yield here
         finally:
             await here.worker.end(signal.SIGKILL)
-            await media.end(signal.SIGKILL)
+            await here.media.end(signal.SIGKILL)
             print((tmp_path / "worker.log").read_text())  # pytest shows it when the test fails
 
 

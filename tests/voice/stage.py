@@ -129,11 +129,12 @@ class Ear(TextOutput):
 
 
 class Throat(tts.TTS):
-    """A speech synthesis; `fails` is raised in the place of sound."""
+    """A speech synthesis; `said` is what it was given to say, `fails` is raised in the place of sound."""
 
     def __init__(self) -> None:
         super().__init__(capabilities=tts.TTSCapabilities(streaming=False), sample_rate=24_000, num_channels=1)
         self.fails: Exception | None = None
+        self.said: list[str] = []
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
@@ -147,6 +148,7 @@ class _Speaking(tts.ChunkedStream):
     async def _run(self, output_emitter: tts.AudioEmitter) -> None:
         if self._tts.fails is not None:
             raise self._tts.fails
+        self._tts.said.append(self.input_text)
         output_emitter.initialize(request_id="r", sample_rate=24_000, num_channels=1, mime_type="audio/pcm")
         output_emitter.push(bytes(2 * 240 * len(self.input_text)))  # ten milliseconds a letter
         output_emitter.flush()

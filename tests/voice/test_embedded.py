@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -40,3 +42,18 @@ def test_what_the_voice_says_the_ear_understands():
         wrong += errors(words(sentence), words(heard))
         total += len(words(sentence))
     assert wrong / total <= 0.15
+
+
+async def test_of_two_who_speak_at_once_one_is_heard_after_the_other():
+    """Each that is heard beside another one would keep 300 MB."""
+    both = threading.Barrier(2)
+
+    def hear() -> str:
+        try:
+            both.wait(timeout=0.2)
+        except threading.BrokenBarrierError:
+            return "alone"
+        return "together"
+
+    async with asyncio.timeout(20):
+        assert await asyncio.gather(embedded.heard(hear), embedded.heard(hear)) == ["alone", "alone"]

@@ -15,7 +15,7 @@ class Failing(CoreLLM):
     """Loses its line each time."""
 
     def __init__(self) -> None:
-        super().__init__(line=None)  # type: ignore[arg-type]
+        super().__init__(line=None, language=lambda: "en")  # type: ignore[arg-type]
         self.tries = 0
 
     def chat(self, *, chat_ctx: llm.ChatContext, conn_options: Any, **_: Any) -> llm.LLMStream:

@@ -6,7 +6,7 @@ import asyncio
 
 from agent_core.errors import ModelUnavailable
 from agent_core.events import MessageAdded, MessageFinished, ToolFinished, TurnFinished, TurnStarted
-from tests.conftest import ANA
+from tests.conftest import ANA, BOB
 from tests.scripted import Call, Fail, Hold
 from tests.voice.stage import calling
 
@@ -95,6 +95,23 @@ async def test_a_turn_that_fails_says_so_aloud(core, settings):
         await call.ear.hears("I can't think right now")
         call.mouth.say("And now?")
         await call.ear.hears("Back again.")
+
+
+async def test_words_that_cannot_be_taken_are_refused_aloud_in_the_customers_language(core, settings, watching):
+    hold = Hold()
+
+    async def busy(door, conversation):
+        await door.say(ANA, conversation, "Guten Tag, ich habe eine Frage zu meiner Rechnung.", client_message_id="t1")
+        await watching(door, ANA, conversation).event(TurnFinished)
+        await asyncio.gather(*(task for _, task in door.turns._running.values()))  # only then its place is free
+        await door.say(BOB, await door.start(BOB), "Something long.", client_message_id="t2")
+        await asyncio.wait_for(hold.reached.wait(), 20)
+
+    steps = "Gern.", ["One ", hold, "moment."]
+    async with calling(core, settings, *steps, before=busy, max_active_turns=1) as call:
+        call.mouth.say("Warum ist sie so hoch?")
+        await call.ear.hears("Gerade schreiben viele gleichzeitig.")
+        hold.go.set()
 
 
 async def _heard_by_the_session(call, text):

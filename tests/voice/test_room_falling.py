@@ -67,8 +67,9 @@ async def test_a_call_whose_ear_voice_media_server_or_worker_goes_goes_on_in_wri
             await watch.event(TurnFinished, status="done")
             assert [m.text for m in watch.events if isinstance(m, MessageFinished)] == ["It opens at nine."]
 
+        await here.offers_calls(now=False)
         await here.new_media_server()
-        await here.worker.says("ready", times=2)
+        await here.offers_calls()
         async with calling(here) as (customer, watch):
             assert customer.started["mode"] == "pipeline"
             here.worker.process.terminate()

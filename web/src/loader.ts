@@ -55,7 +55,7 @@ iframe { display: block; width: 100%; height: 100%; border: 0; color-scheme: nor
   .panel:not([hidden]) ~ button { display: none; }
 }
 @media (prefers-reduced-motion: reduce) { button { transition: none; } }
-@media (forced-colors: active) { button { border-color: ButtonText; } }
+@media (forced-colors: active) { button { border-color: ButtonText; } .panel { outline: 1px solid CanvasText; } }
 @media print { :host { display: none; } }
 `;
 

@@ -69,7 +69,7 @@ function tight(item: Block[], words: Words): Part[] {
 }
 
 function code(text: string, words: Words): Part {
-  const copy = () => void navigator.clipboard?.writeText(text);
+  const copy = () => void navigator.clipboard?.writeText(text).catch(() => undefined); // the page around does not allow it
   return html`<div class="code">
     <button class="quiet small" type="button" @click=${copy}>${words.copy}</button>
     <pre tabindex="0"><code>${text}</code></pre>

@@ -7,23 +7,27 @@ type Said = { parley: 1; type: "popout" | "kept"; kept?: Kept };
 
 const WAIT_MS = 500;
 
-const windows = new Set<Window>();
+/** Those that were opened here, and what each is told when it asks. */
+const windows = new Map<unknown, () => Kept>();
 
 /** Who was here has gone: their windows, too. */
 export function closeWindows(): void {
-  for (const one of windows) one.close();
+  for (const one of windows.keys()) (one as Window).close();
   windows.clear();
 }
 
 /** Opens the window, and answers when it asks. */
 export function popOut(address: string, kept: () => Kept): void {
+  for (const one of windows.keys()) if ((one as Window).closed) windows.delete(one);
   const opened = window.open(address, "_blank", "popup,width=480,height=720");
-  if (!opened) return; // the browser or the page around does not allow it
-  windows.add(opened);
-  addEventListener("message", (event: MessageEvent<Said | null>) => {
-    if (event.source !== opened || !windows.has(opened) || event.origin !== location.origin || event.data?.type !== "popout") return;
-    opened.postMessage({ parley: 1, type: "kept", kept: kept() } satisfies Said, location.origin);
-  });
+  if (opened) windows.set(opened, kept); // else the browser or the page around does not allow it
+  addEventListener("message", answer); // the same one again is one
+}
+
+function answer({ source, origin, data }: MessageEvent<Said | null>): void {
+  const kept = windows.get(source);
+  if (!kept || origin !== location.origin || data?.type !== "popout") return;
+  (source as Window).postMessage({ parley: 1, type: "kept", kept: kept() } satisfies Said, origin);
 }
 
 /** What the opener keeps; nothing, where nobody of ours has opened this window. */

@@ -77,6 +77,7 @@ export const base = css`
   }
   svg {
     display: block;
+    flex: none;
   }
   a {
     color: var(--link);
@@ -114,6 +115,17 @@ export const base = css`
     button.solid {
       border: 2px solid ButtonText;
     }
+    button[aria-pressed="true"] {
+      border: 3px solid Highlight !important;
+    }
+    svg {
+      color: inherit !important;
+    }
+  }
+  @media print {
+    button {
+      display: none !important;
+    }
   }
 `;
 
@@ -131,13 +143,19 @@ export const card = css`
     top: 0;
     z-index: 1;
     display: flex;
+    flex-wrap: wrap;
     align-items: flex-start;
     gap: 0.5rem;
     padding: 0.75rem 1rem 0.35rem;
     background: var(--ground);
   }
+  @media (max-height: 26rem) {
+    .card > header {
+      position: static; /* what one reads or fills in needs the room */
+    }
+  }
   .card h2 {
-    flex: 1;
+    flex: 1 1 6rem;
     margin: 0;
     font-size: 1rem;
     line-height: 1.35;
@@ -151,6 +169,7 @@ export const card = css`
     letter-spacing: 0.02em;
   }
   .card .body {
+    container-type: inline-size;
     padding: 0 1rem 0.75rem;
   }
   .card details summary {
@@ -176,6 +195,12 @@ export const card = css`
   .card details[open] > summary svg {
     transform: rotate(180deg);
   }
+  /* Letters that are large for the screen. */
+  @container (max-width: 14em) {
+    .body dl {
+      display: block;
+    }
+  }
   .card footer {
     display: flex;
     flex-wrap: wrap;
@@ -200,7 +225,6 @@ export const card = css`
     display: none;
   }
   @media print {
-    button,
     .card footer,
     .on-screen,
     .card summary svg {
@@ -223,7 +247,6 @@ export const card = css`
     color: var(--muted);
     font-size: 0.8125rem;
     font-weight: 600;
-    white-space: nowrap;
   }
   .state.good {
     background: var(--good-ground);
@@ -247,9 +270,6 @@ export const card = css`
   .time.soon {
     color: var(--warn);
     font-weight: 600;
-  }
-  .time svg {
-    flex: none;
   }
   .note {
     margin: 0 1rem 1rem;

@@ -179,7 +179,7 @@ export class Voice {
   }
 
   sound(): void {
-    void this.#line?.sound();
+    this.#line?.sound().catch(() => undefined); // the button stays
   }
 
   levels(): [number, number] {

@@ -49,7 +49,6 @@ export class Activity extends LitElement {
         padding: 0.1rem 0;
       }
       li svg {
-        flex: none;
         margin-top: 0.1rem;
       }
       .ok {

@@ -50,40 +50,39 @@ export class Chat extends LitElement {
         background: var(--ground);
       }
       header {
+        position: relative;
         display: flex;
+        flex-wrap: wrap;
         align-items: center;
         gap: 0.25rem;
         min-height: 56px;
-        padding: 0.4rem 0.5rem 0.4rem 1rem;
+        padding-block: 0.4rem;
         padding-inline: 1rem 0.5rem;
         border-bottom: 1px solid var(--line);
       }
       .who {
-        flex: 1;
+        flex: 1 1 6rem;
         min-width: 0;
+      }
+      parley-menu {
+        margin-inline-start: auto;
       }
       h1 {
         margin: 0;
-        overflow: hidden;
         font-size: 1rem;
         line-height: 1.3;
-        text-overflow: ellipsis;
-        white-space: nowrap;
       }
       .who p {
         margin: 0;
-        overflow: hidden;
         color: var(--muted);
         font-size: 0.75rem;
-        text-overflow: ellipsis;
-        white-space: nowrap;
       }
       .avatar {
         display: grid;
         flex: none;
         place-items: center;
-        width: 34px;
-        height: 34px;
+        width: 2.25rem;
+        height: 2.25rem;
         margin-inline-end: 0.5rem;
         border-radius: 50%;
         background: var(--accent);
@@ -158,6 +157,7 @@ export class Chat extends LitElement {
   #lateTimer: ReturnType<typeof setTimeout> | undefined;
   #scheduled = false;
 
+  /** Once: it is there as long as its page, and what it listens to goes with that. */
   override connectedCallback(): void {
     super.connectedCallback();
     this.#storage = new Storage(this.site.key);
@@ -180,7 +180,7 @@ export class Chat extends LitElement {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#paint());
     this.addEventListener("edit", (event) => this.composer.fill((event as CustomEvent<string>).detail));
     this.addEventListener("print-one", (event) => this.#print(event));
-    addEventListener("keydown", (event) => event.key === "Escape" && !live(this.call) && this.#host.tell("close"));
+    addEventListener("keydown", (event) => this.#key(event));
     void this.#begin();
   }
 
@@ -188,6 +188,11 @@ export class Chat extends LitElement {
     const kept = await handedOver();
     if (kept) this.#conversation.take(kept);
     await this.#conversation.resume();
+  }
+
+  /** Whoever composes a character takes that back with Escape. */
+  #key({ key, isComposing }: KeyboardEvent): void {
+    if (key === "Escape" && !isComposing && !live(this.call)) this.#host.tell("close");
   }
 
   #tick(): void {

@@ -38,6 +38,7 @@ export class Composer extends LitElement {
         border: 0;
         background: none;
         resize: none;
+        field-sizing: content;
         outline: none;
         line-height: 1.45;
         font-size: max(16px, 1em);
@@ -131,6 +132,7 @@ export class Composer extends LitElement {
   };
 
   #grow(): void {
+    if (CSS.supports("field-sizing", "content")) return;
     this.area.style.height = "auto";
     this.area.style.height = `${this.area.scrollHeight}px`;
   }

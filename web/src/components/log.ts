@@ -39,11 +39,16 @@ export class Log extends LitElement {
         flex: 1;
         overflow-y: auto;
         overscroll-behavior: contain;
-        padding: 1rem 1rem 0.5rem;
+        padding: 0 1rem;
+        scroll-padding-block: min(9rem, 45%) min(4rem, 20%); /* a card's title, and the way to the newest words */
         scrollbar-width: thin;
       }
       .scroll:focus-visible {
         outline-offset: -3px;
+      }
+      /* The padding of what scrolls, and not of the scroller: a card's title sticks to the edge. */
+      .content {
+        padding-block: 1rem 0.5rem;
       }
       /* Nothing was said yet: the greeting is what there is to see. */
       .blank {
@@ -327,9 +332,13 @@ export class Log extends LitElement {
   protected override willUpdate(changed: PropertyValues): void {
     const before = changed.get("view") as View | undefined;
     if (!before || !this.scroller) return;
+    const same = before.snapshot?.conversation === this.view.snapshot?.conversation;
     const prepended = (before.snapshot?.earlier ?? 0) > (this.view.snapshot?.earlier ?? 0);
-    if (prepended) this.#anchor = this.#looked();
-    if (before.snapshot?.conversation !== this.view.snapshot?.conversation) this.#following = true;
+    if (same && prepended) this.#anchor = this.#looked();
+    if (!same) {
+      this.#anchor = undefined; // what one looked at has gone
+      this.#following = true;
+    }
     if (this.view.unsent.length > before.unsent.length) this.#following = true;
   }
 

@@ -19,15 +19,13 @@ export class Menu extends LitElement {
   static override styles = [
     base,
     css`
-      :host {
-        position: relative;
-      }
+      /* Below the header that it is in: beside the other buttons a narrow screen has no room for it. */
       .sheet {
         position: absolute;
-        inset-block-start: calc(100% + 4px);
-        inset-inline-end: 0;
+        inset-block-start: calc(100% - 4px);
+        inset-inline-end: 0.5rem;
         z-index: 2;
-        width: min(18rem, calc(100vw - 1.5rem));
+        width: min(18rem, calc(100% - 1rem));
         max-height: calc(100vh - 5rem);
         overflow-y: auto;
         padding: 0.5rem;
@@ -49,12 +47,13 @@ export class Menu extends LitElement {
         display: flex;
         align-items: center;
         justify-content: space-between;
-        gap: 0.75rem;
+        flex-wrap: wrap;
+        gap: 0.25rem 0.75rem;
         padding: 0.25rem 0.9rem;
       }
       select {
         min-height: 36px;
-        max-width: 9rem;
+        max-width: 100%;
         padding: 0.2rem 0.4rem;
         border: 1px solid var(--strong-line);
         border-radius: 8px;
@@ -80,9 +79,6 @@ export class Menu extends LitElement {
       }
       .title {
         display: block;
-        overflow: hidden;
-        text-overflow: ellipsis;
-        white-space: nowrap;
       }
     `,
   ];

@@ -36,6 +36,7 @@ export class MessageElement extends LitElement {
       .operator {
         max-width: 85%;
         padding: 0.5rem 0.85rem;
+        border: 1px solid transparent; /* seen where colours are forced */
         border-radius: var(--radius);
         background: var(--raised);
       }
@@ -125,6 +126,7 @@ export class MessageElement extends LitElement {
       td {
         padding: 0.3rem 0.6rem;
         border: 1px solid var(--line);
+        overflow-wrap: break-word; /* a wide table scrolls, and its words stay whole */
         text-align: start;
         vertical-align: top;
       }

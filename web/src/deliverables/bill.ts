@@ -73,6 +73,21 @@ export const billStyles = css`
     border-end-end-radius: calc(var(--radius) * 0.6);
     font-size: 1.1875rem;
   }
+  /* Letters that are large for the screen: an amount stands below what it is for. */
+  @container (max-width: 14em) {
+    tr,
+    th,
+    td {
+      display: block;
+    }
+    tbody td {
+      padding-inline-start: 0;
+    }
+    td {
+      text-align: start;
+      white-space: normal;
+    }
+  }
 `;
 
 export function bill(b: Bill, texts: Texts, language: string): TemplateResult {

@@ -48,11 +48,13 @@ export class ChoicesElement extends DeliverableElement<ChoicesPayload> {
         height: 20px;
         border: 1.5px solid var(--strong-line);
         border-radius: 6px;
-        color: transparent;
       }
       [aria-pressed="true"] .box {
-        border-color: var(--link);
+        border-color: currentColor;
         color: var(--link);
+      }
+      [aria-pressed="false"] svg {
+        visibility: hidden;
       }
       .label {
         font-weight: 600;
