@@ -43,6 +43,37 @@ async def voice(settings: Settings) -> AsyncIterator[Finding]:
     else:
         text = f"no worker waits for calls ({settings.voice_worker_url}); the microphone is not offered"
         yield Finding("voice worker", "warning", text, "parley serve --voice, or parley voice beside the server")
+    async for finding in _gate(settings):
+        yield finding
+
+
+async def _gate(settings: Settings) -> AsyncIterator[Finding]:
+    """Of the modes that an agent names and that need one. A database that can't be read has a finding of its own."""
+    from agent_core.database import look_into
+    from agent_core.errors import ParleyError
+    from agent_core.gate import GATED
+    from app import gate_book
+    from app.doctor import Finding
+
+    try:
+        database = await look_into(settings.database_url)
+    except ParleyError:
+        return
+    try:
+        found = await gate_book.report(settings, database)
+    except ParleyError:
+        return
+    finally:
+        await database.aclose()
+    named = [mode for mode in GATED if any(mode in modes for modes, _offered in found.agents.values())]
+    if named and not found.on:
+        todo = f"parley gate run --mode {named[0]}, and take PARLEY_VOICE_GATE away"
+        yield Finding("voice gate", "warning", gate_book.OFF, todo)
+        return
+    for verdict in found.verdicts:
+        if verdict.mode in named:
+            todo = "" if verdict.open else f"parley gate run --mode {verdict.mode}"
+            yield Finding("voice gate", "ok" if verdict.open else "warning", str(verdict), todo)
 
 
 def _missing(settings: Settings) -> str | None:

@@ -151,12 +151,12 @@ class _Rehearsal:
         self._stage, self._scenario, self._core, self._seen = stage, scenario, core, seen
         self._near = NearDoor(core, seen)
         self._cursor = Cursor(0)
-        self._ear = Ear()
+        self._ear, self._tape = Ear(), Tape(seen.raw)
 
     async def act(self, http: aiohttp.ClientSession) -> None:
         """Everything that the scenario says; what is to be seen of it is in `seen`."""
         brief = await self._begun()
-        model = Recorded(self._stage.settings, self._seen.raw, http)
+        model = Recorded(self._stage.settings, self._tape, http)
         patience = self._stage.patience
         speech = Speech(realtime=model, realtime_hears=False, silence=patience.silence)
         call = VoiceSession(cast(VoiceDoor, self._near), brief, speech)
@@ -232,6 +232,12 @@ class _Rehearsal:
 
     async def _told(self, call: VoiceSession) -> None:
         """What the turn came to is said: a supervised model says it after the core."""
+        over = asyncio.ensure_future(call.over.wait())
+        while not over.done() and not self._seen.spoke_last:
+            news = asyncio.ensure_future(self._tape.news())
+            await asyncio.wait([news, over], return_when=asyncio.FIRST_COMPLETED)
+            news.cancel()
+        over.cancel()
         await self._idle(call)
         await call.settled()
         if call.over.is_set() or call.mode != self._stage.mode:
@@ -268,10 +274,25 @@ class NearDoor:
         return brief
 
 
-class Recorded(realtime.RealtimeModel):
-    """The configured realtime model, in text; what its provider sends is kept in `events`."""
+class Tape:
+    """What the provider sends, as it comes."""
 
-    def __init__(self, settings: Settings, events: list[Mapping[str, Any]], http: aiohttp.ClientSession) -> None:
+    def __init__(self, events: list[Mapping[str, Any]]) -> None:
+        self._events, self._bell = events, asyncio.Event()
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        self._events.append(event)
+        self._bell.set()
+
+    async def news(self) -> None:
+        self._bell.clear()
+        await self._bell.wait()
+
+
+class Recorded(realtime.RealtimeModel):
+    """The configured realtime model, in text."""
+
+    def __init__(self, settings: Settings, tape: Tape, http: aiohttp.ClientSession) -> None:
         super().__init__(
             model=settings.voice_realtime_model,
             modalities=["text"],
@@ -280,11 +301,11 @@ class Recorded(realtime.RealtimeModel):
             http_session=http,
             **account_of(settings),
         )
-        self._events = events
+        self._tape = tape
 
     def session(self, **options: Any) -> realtime.RealtimeSession:
         session = super().session(**options)
-        session.on("openai_server_event_received", self._events.append)
+        session.on("openai_server_event_received", self._tape.take)
         return session
 
 

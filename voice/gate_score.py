@@ -49,6 +49,14 @@ class Seen:
         ]
 
     @property
+    def spoke_last(self) -> bool:
+        """The newest answer is through, and is one: words, with no call after them."""
+        if not self.raw or not any(event["type"] == "response.done" for event in self.raw):
+            return False
+        newest = [e for e in self.raw if e["type"] in ("response.output_item.done", "response.done")][-2:]
+        return newest[-1]["type"] == "response.done" and newest[0].get("item", {}).get("type") == "message"
+
+    @property
     def core_calls(self) -> list[RawCall]:
         """Those that the core has made, handoffs among them."""
         return [call for event in self.events for call in _as_call(event)]

@@ -112,6 +112,11 @@ class Line:
             self._tellings[turn] = Telling(turn)
         return self._tellings[turn]
 
+    def leave(self) -> None:
+        """Nobody follows any more: whoever waits for words of a turn waits no longer."""
+        for telling in self._tellings.values():
+            telling.end()
+
     def drop(self, turn: str) -> None:
         """Nobody listens to this turn any more."""
         self._tellings.pop(turn, None)

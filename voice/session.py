@@ -162,6 +162,7 @@ class VoiceSession:
         await self.live.aclose()
         if self._following is not None:
             self._following.cancel()
+        self.line.leave()
         await self.settled()
 
     async def settled(self) -> None:
