@@ -285,8 +285,9 @@ class Tape:
         self._bell.set()
 
     async def news(self) -> None:
-        self._bell.clear()
+        """Something has come since this was asked last."""
         await self._bell.wait()
+        self._bell.clear()
 
 
 class Recorded(realtime.RealtimeModel):

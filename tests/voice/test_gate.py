@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from agent_core import gate_scenarios
 from agent_core.errors import SetupError
 from agent_core.gate import judge, needed
+from agent_core.models import DemoModels
 from agent_core.settings import DEMO_TEAM
 from agent_core.team import read_team
 from app import gate_book
@@ -200,6 +201,28 @@ async def test_the_command_measures_keeps_and_opens(owned, capsys):
 async def test_without_a_realtime_model_there_is_nothing_to_measure(owned):
     with pytest.raises(SetupError, match="OPENAI_API_KEY"):
         await gate_book.run(owned, "realtime", 1, None)
+
+
+def asking(items: Items) -> list[Say | Call]:
+    """A supervised model: it asks with the customer's words, and says what it is answered."""
+    last = items[-1]
+    if last["type"] == "function_call_output":
+        return [Say(str(last["output"]))]
+    text = "".join(part.get("text") or "" for part in last["content"])
+    return [Say(text)] if last["role"] == "system" else [Call("ask", {"request": text})]
+
+
+async def test_the_demos_scenarios_can_be_passed_by_who_asks_the_core(settings):
+    names = ("balance", "the only card is locked", "an offer", "a person", "thanks")
+    lines: list[str] = []
+    async with realtime_server(asking) as (_fake, url):
+        here = keyed(settings, url).model_copy(update={"team_file": DEMO_TEAM})
+        team = read_team(DEMO_TEAM, {"tools_database": str(here.tools_database)})
+        read = gate_scenarios.read_scenarios(gate_scenarios.path(here), team, canned=False)
+        few = read.model_copy(update={"scenarios": tuple(s for s in read.scenarios if s.name in names)})
+        found = await gate.measure(Stage(here, team, "supervised", DemoModels(0)), few, times=1, told=lines.append)
+    assert all(row.passed == row.total for row in found), "\n".join(lines)
+    assert {row.kind for row in found} == set(needed(team, team.agents))
 
 
 async def test_the_demos_scenarios_can_be_passed_and_leave_the_demos_business_alone(settings, tmp_path):
