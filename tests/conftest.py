@@ -78,6 +78,13 @@ def shop() -> shop_module.Shop:
     return shop_module.THE_SHOP
 
 
+@pytest.fixture(autouse=True)
+def sold_out() -> Iterator[None]:
+    """What a test has put on offer is gone after it."""
+    yield
+    shop_module.OFFER.clear()
+
+
 @pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty database."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
@@ -230,10 +230,9 @@ def filled(kind: Any) -> list[list[str]]:
 
 
 @pytest.fixture
-def offering() -> Iterator[dict[str, Any]]:
+def offering() -> dict[str, Any]:
     """What the business answers when it is asked for an offer."""
-    yield shop_module.OFFER
-    shop_module.OFFER.clear()
+    return shop_module.OFFER
 
 
 async def test_what_a_tool_answers_and_a_card_shows_is_text(

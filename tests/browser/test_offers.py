@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,10 +20,8 @@ pytestmark = in_browser
 
 
 @pytest.fixture(autouse=True)
-def stocked() -> Iterator[None]:
+def stocked() -> None:
     cards.stock()
-    yield
-    shop_module.OFFER.clear()
 
 
 async def shown(stage: Stage, kind: str, context: BrowserContext | None = None) -> tuple[Panel, Locator]:

@@ -75,9 +75,13 @@ async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]
         async with open_core(chosen, models=ScriptedModels(otherwise=answer)) as door:
             yield door
 
-    cards.stock()
     async with place(core, chosen, folder) as out:
         yield out
+
+
+@pytest.fixture(autouse=True)
+def stocked() -> None:
+    cards.stock()
 
 
 async def test_a_conversation_goes_from_writing_to_speaking_and_back(town: Stage, microphone: Microphone) -> None:

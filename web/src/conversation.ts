@@ -79,16 +79,12 @@ export class Conversation {
   }
 
   #belongs(message: Unsent): boolean {
-    return !message.conversation || message.conversation === this.#here;
-  }
-
-  get #here(): string | undefined {
-    return this.#snapshot?.conversation ?? this.storage.kept.conversation;
+    return !message.conversation || message.conversation === this.id;
   }
 
   /** The one that is open; undefined before there is one. */
   get id(): string | undefined {
-    return this.#here;
+    return this.#snapshot?.conversation ?? this.storage.kept.conversation;
   }
 
   // ---- which conversation
@@ -297,7 +293,7 @@ export class Conversation {
 
   say(text: string): void {
     if (!text.trim()) return;
-    this.outbox.add(text, this.#here);
+    this.outbox.add(text, this.id);
     this.changed();
     this.outbox.flush();
   }
@@ -310,10 +306,10 @@ export class Conversation {
   async #send(message: Unsent): Promise<void> {
     const era = this.#era;
     if (this.#belongs(message)) await this.#begin();
-    const conversation = message.conversation ?? this.#here;
+    const conversation = message.conversation ?? this.id;
     if (!conversation || era !== this.#era) return;
     await this.api.say(conversation, message.id, message.text);
-    if (era === this.#era && conversation === this.#here) this.#accepted.set(message.id, message);
+    if (era === this.#era && conversation === this.id) this.#accepted.set(message.id, message);
     this.outbox.drop(message.id);
     if (era !== this.#era) return;
     this.#problem = "";

@@ -323,10 +323,8 @@ export class Chat extends LitElement {
   // ---- drawing
 
   override render() {
-    const { view, language } = this;
-    const { words } = this;
+    const { view, language, words } = this;
     if (!words) return nothing;
-    const locked = view.signInNeeded;
     return html`
       ${this.#header(words)}
       ${this.site.demo_model ? html`<p class="demo">${words.demo}</p>` : nothing}
@@ -345,7 +343,7 @@ export class Chat extends LitElement {
       <parley-composer
         .texts=${words}
         ?running=${view.snapshot?.turn?.status === "running"}
-        ?locked=${locked}
+        ?locked=${view.signInNeeded}
         ?voice=${this.#voice.offered}
         @talk=${() => this.#voice.talk()}
         @say=${(event: CustomEvent<string>) => this.#write(event.detail)}
