@@ -233,11 +233,15 @@ class _Rehearsal:
     async def _told(self, call: VoiceSession) -> None:
         """What the turn came to is said: a supervised model says it after the core."""
         over = asyncio.ensure_future(call.over.wait())
-        while not over.done() and not self._seen.spoke_last:
-            news = asyncio.ensure_future(self._tape.news())
-            await asyncio.wait([news, over], return_when=asyncio.FIRST_COMPLETED)
-            news.cancel()
-        over.cancel()
+        try:
+            while not over.done() and not self._seen.spoke_last:
+                news = asyncio.ensure_future(self._tape.news())
+                try:
+                    await asyncio.wait([news, over], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    news.cancel()
+        finally:
+            over.cancel()
         await self._idle(call)
         await call.settled()
         if call.over.is_set() or call.mode != self._stage.mode:

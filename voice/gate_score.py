@@ -51,10 +51,12 @@ class Seen:
     @property
     def spoke_last(self) -> bool:
         """The newest answer is through, and is one: words, with no call after them."""
-        if not self.raw or not any(event["type"] == "response.done" for event in self.raw):
-            return False
-        newest = [e for e in self.raw if e["type"] in ("response.output_item.done", "response.done")][-2:]
-        return newest[-1]["type"] == "response.done" and newest[0].get("item", {}).get("type") == "message"
+        ended = False
+        for event in reversed(self.raw):
+            ended = ended or event["type"] == "response.done"
+            if event["type"] == "response.output_item.done":
+                return ended and event["item"].get("type") == "message"
+        return False
 
     @property
     def core_calls(self) -> list[RawCall]:
