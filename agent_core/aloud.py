@@ -9,23 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from itertools import takewhile
 
-_BULLET = re.compile(r"\s*[-+*•][ \t]+(?=\S)")
+#: Lines end where Markdown's do; Python's own idea of them has more.
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_BULLET = re.compile(r"^\s*[-+*•][ \t]+(?=\S)")
 _ITEM = re.compile(r"\s*(?:[-+*•]|\d{1,3}[.)])[ \t]+(?=\S)")
 _ROW = re.compile(r"\s*\|")
 #: Under a table's first row; neither needs to begin with a bar.
-_RULED = re.compile(r"\s*:?-+:?[ \t]*\|[-:| \t]*$")
+_RULED = re.compile(r"\s*+:?-++:?[ \t]*+\|[-:| \t]*$")
 _FENCE = re.compile(r"\s*(```|~~~)")
-_MARKS = re.compile(r"\s{0,3}(?:#{1,6}[ \t]+|(?:>[ \t]*)+)")
-_RULE = re.compile(r"\s*([-*_])(?:[ \t]*\1){2,}[ \t]*$")
-#: The beginning of a line that may become any of these.
-_OPEN = re.compile(r"\s*(?:[-+*•_:| \t]+|\d{1,3}[.)]?[ \t]*|#{1,6}|>+|`{1,3}|~{1,3})?\s*$")
-_ADDRESS = re.compile(r"<?\bhttps?://(?:www\.)?([^\s/?#)\]>]+)[^\s)\]>]*?(?=[.,;:!?]*(?:[\s)\]>]|$))>?")
+_MARKS = re.compile(r"^\s{0,3}(?:#{1,6}[ \t]+|(?:>[ \t]*)+)")
+_RULE = re.compile(r"\s*+([-*_])(?:[ \t]*+\1){2,}+[ \t]*$")
+#: The beginning of a line that may become any of these. Possessive, like others here: no text may stop the clock.
+_OPEN = re.compile(r"\s*+(?:[-+*•_:|][-+*•_:| \t]*+|\d{1,3}[.)]?|#{1,6}|>[> \t]*+|`{1,3}|~{1,3})?+\s*+\Z")
+_ADDRESS = re.compile(r"<?\bhttps?://(?:www\.)?([^\s/?#)\]>]++)(?:[^\s)\]>]*[^\s)\]>.,;:!?])?>?")
 #: At the end of what has come, what may be an address, or a part of one.
-_WORD = re.compile(r"(?:\S*https?:\S*|<\S*|\bh(?:t(?:t(?:ps?)?)?)?)$")
+_WORD = re.compile(r"(?:(?<!\S)\S*?https?:\S*|<\S*|\bh(?:t(?:t(?:ps?)?)?)?)\Z")
 #: The target of a link, and what was struck out.
-_UNSAID = re.compile(r"\]\([^)\n]*\)|~~(?!\s)[^~\n]*?(?<!\s)~~")
+_UNSAID = re.compile(r"\]\([^)\n]{0,2000}\)|~~(?!\s)[^~\n]*?(?<!\s)~~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,11 @@ class Piece:
 
 def pieces(text: str, *, whole: bool = True) -> Iterator[Piece]:
     """One after the other; of a text that is not whole as many as are certain, the last of which may grow."""
-    lines, n, end = text.splitlines(keepends=True), 0, 0
+    lines, n, end = _LINE.findall(text), 0, 0
     if not whole and lines and not lines[-1].endswith("\n") and _OPEN.match(lines[-1]):
         lines.pop()
     while n < len(lines):
-        count, said = _block(lines[n:], whole=whole)
+        count, said = _block(lines, n, whole=whole)
         if count == 0:
             return
         end += sum(len(line) for line in lines[n : n + count])
@@ -50,72 +51,133 @@ def pieces(text: str, *, whole: bool = True) -> Iterator[Piece]:
         yield Piece(end, said)
 
 
-def _block(lines: list[str], *, whole: bool) -> tuple[int, str | None]:
-    """How many lines belong together, and what is said of them; 0 while that is not certain."""
-    first = lines[0]
+def _block(lines: list[str], n: int, *, whole: bool) -> tuple[int, str | None]:
+    """How many lines from the nth on belong together, and what is said of them; 0 while that is not certain."""
+    first = lines[n]
     if fence := _FENCE.match(first):
-        return _fenced(lines, fence[1]), None
+        return _fenced(lines, n, fence[1]), None
     if _RULE.match(first):
         return 1, "\n"
     if _RULED.match(first):
-        return _rows(lines, whole=whole), None
+        return _rows(lines, n, whole=whole), None
     if _ITEM.match(first):
-        return _listed(lines, whole=whole)
+        return _listed(lines, n, whole=whole)
     if _ROW.match(first):
-        return _tabled(lines, whole=whole)
-    return 1, _MARKS.sub("", first, count=1).replace("|", ",")
+        return _tabled(lines, n, whole=whole)
+    return 1, _MARKS.sub("", first)
 
 
-def _fenced(lines: list[str], fence: str) -> int:
-    inner = takewhile(lambda line: not line.lstrip().startswith(fence), lines[1:])
-    return min(len(lines), 2 + sum(1 for _ in inner))
+def _run(lines: list[str], start: int, belongs: Callable[[str], object]) -> int:
+    """How many lines from there on."""
+    end = start
+    while end < len(lines) and belongs(lines[end]):
+        end += 1
+    return end - start
 
 
-def _listed(lines: list[str], *, whole: bool) -> tuple[int, str | None]:
+def _fenced(lines: list[str], n: int, fence: str) -> int:
+    inner = _run(lines, n + 1, lambda line: not line.lstrip().startswith(fence))
+    return min(len(lines) - n, 2 + inner)
+
+
+def _listed(lines: list[str], n: int, *, whole: bool) -> tuple[int, str | None]:
     """One item alone is a sentence."""
-    run = list(takewhile(lambda line: _ITEM.match(line) or line[0].isspace(), lines))
-    ends = whole or len(run) < len(lines)
+    run = lines[n : n + _run(lines, n, lambda line: _ITEM.match(line) or line[0].isspace())]
+    ends = whole or n + len(run) < len(lines)
     if sum(1 for line in run if _ITEM.match(line)) > 1:
-        return len("".join(run).rstrip().splitlines()) if ends else len(run), None
-    return (1, _BULLET.sub("", lines[0], count=1)) if ends else (0, None)
+        return len(run) - (_run(run[::-1], 0, str.isspace) if ends else 0), None
+    return (1, _BULLET.sub("", lines[n])) if ends else (0, None)
 
 
-def _rows(lines: list[str], *, whole: bool) -> int:
+def _rows(lines: list[str], n: int, *, whole: bool) -> int:
     """A line whose end has not come may be one of them."""
-    count = sum(1 for _ in takewhile(lambda line: "|" in line, lines))
-    return count + (not whole and count == len(lines) - 1 and not lines[-1].endswith("\n"))
+    count = _run(lines, n, lambda line: "|" in line)
+    return count + (not whole and n + count == len(lines) - 1 and not lines[-1].endswith("\n"))
 
 
-def _tabled(lines: list[str], *, whole: bool) -> tuple[int, str | None]:
+def _tabled(lines: list[str], n: int, *, whole: bool) -> tuple[int, str | None]:
     """One row alone is a sentence."""
-    if len(lines) > 1 and "|" in lines[1]:
-        return _rows(lines, whole=whole), None
-    if len(lines) == 1 and not whole:
+    if n + 1 < len(lines) and "|" in lines[n + 1]:
+        return _rows(lines, n, whole=whole), None
+    if not whole and (n + 1 == len(lines) or (n + 2 == len(lines) and not lines[-1].endswith("\n"))):
         return 0, None
-    return 1, lines[0].strip().strip("|").replace("|", ",") + "\n"
+    return 1, lines[n].strip().strip("|") + "\n"
 
 
-def _saying(piece: Piece, on_screen: str) -> str:
-    return f"{on_screen}\n" if piece.said is None else _ADDRESS.sub(r"\1", piece.said)
+def _inline(text: str) -> str:
+    return _ADDRESS.sub(r"\1", text.replace("|", ","))
 
 
 async def aloud(text: AsyncIterable[str], on_screen: Callable[[], str]) -> AsyncIterator[str]:
     """The same words as they come, less what is for the eye; `on_screen` says that it is there."""
-    rest, told = "", 0  # what may go on in another way, and how much of it was said
+    stream = _Stream(on_screen)
     async for words in text:
-        rest += words
-        *certain, last = [*pieces(rest, whole=False)] or [Piece(0, "")]
-        before = "".join(_saying(part, on_screen()) for part in certain)
-        if last.said is not None:
-            last = Piece(last.end, _WORD.sub("", last.said))
-        said = before + _saying(last, on_screen())
-        if len(said) > told:
-            yield said[told:]
-            told = len(said)
-        if certain:
-            rest, told = rest[certain[-1].end :], told - len(before)
-    if left := "".join(_saying(part, on_screen()) for part in pieces(rest))[told:]:
-        yield left
+        if said := stream.take(words):
+            yield said
+    if said := stream.end():
+        yield said
+
+
+class _Stream:
+    """Looks again only at what may go on in another way: of a line that is being said, at its last word."""
+
+    def __init__(self, on_screen: Callable[[], str]) -> None:
+        self._on_screen = on_screen
+        self._rest, self._told = "", 0  # and how much was said of what is to be said of the rest
+        self._in_line = self._in_hidden = False
+
+    def take(self, words: str) -> str:
+        self._rest += words
+        if self._in_hidden and "\n" not in words:
+            return ""
+        said = self._words() if self._in_line else ""
+        if not self._in_line:
+            said += self._blocks()
+            said += self._words() if self._in_line else ""
+        return said
+
+    def end(self) -> str:
+        if self._in_line:
+            return _inline(self._rest)[self._told :]
+        return "".join(map(self._said, pieces(self._rest)))[self._told :]
+
+    def _said(self, piece: Piece) -> str:
+        return f"{self._on_screen()}\n" if piece.said is None else _inline(piece.said)
+
+    def _blocks(self) -> str:
+        """All that is certain; then the rest may begin with what is hidden and goes on, or be in a line."""
+        out, start, self._in_hidden = "", 0, False
+        found = [*pieces(self._rest, whole=False)]
+        for piece in found:
+            said, ended = self._said(piece), self._rest[piece.end - 1] == "\n"
+            if piece is found[-1] and (piece.said is None or not ended):
+                return out + self._goes_on(piece, said, start)
+            out, start, self._told = out + said[self._told :], piece.end, 0
+        self._rest = self._rest[start:]
+        return out
+
+    def _goes_on(self, piece: Piece, said: str, start: int) -> str:
+        if piece.said is not None:
+            self._rest, self._told, self._in_line = piece.said, 0, True
+            return ""
+        new = said[self._told :]
+        self._rest, self._told = self._rest[start:], len(said)
+        self._in_hidden = start + len(self._rest) == piece.end and not self._rest.endswith("\n")
+        return new
+
+    def _words(self) -> str:
+        """Of a line whose kind is known, up to what may be an address."""
+        line, newline, after = self._rest.partition("\n")
+        cut = len(self._rest) - len(after) if newline else max(line.rfind(" "), line.rfind("\t")) + 1
+        said = _inline(self._rest[:cut])
+        out, self._told = said[self._told :], max(0, self._told - len(said))
+        self._rest = self._rest[cut:]
+        if newline:
+            self._in_line = False
+            return out
+        word = _inline(_WORD.sub("", line[cut:]))
+        out, self._told = out + word[self._told :], max(self._told, len(word))
+        return out
 
 
 def letters(text: str) -> Iterator[tuple[int, str]]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Row
 
 from agent_core import log
 from agent_core.gate import DEMANDS, LIVE, Demand, Measured
 from agent_core.tables import gate_results
 
-#: More than enough for every window; a mode that is measured every night has them after a year.
+#: Of what was measured, and of calls: more than enough for every window.
 KEPT = 2000
 
 
@@ -28,11 +29,17 @@ class Subject:
 
 def every(connection: Connection, subject: Subject) -> list[Measured]:
     """The oldest first."""
-    newest = sa.select(gate_results).where(*_of(subject)).order_by(gate_results.c.id.desc()).limit(KEPT)
+    measured, calls = gate_results.c.kind != LIVE, gate_results.c.kind == LIVE
+    rows = [row for which in (measured, calls) for row in _newest(connection, subject, which)]
     return [
         Measured(row.kind, row.passed, row.total, Demand(row.opens, row.closes), row.scenarios, row.steady, row.at)
-        for row in reversed(connection.execute(newest).all())
+        for row in sorted(rows, key=lambda row: int(row.id))
     ]
+
+
+def _newest(connection: Connection, subject: Subject, which: sa.ColumnElement[bool]) -> Sequence[Row[Any]]:
+    query = sa.select(gate_results).where(*_of(subject), which).order_by(gate_results.c.id.desc()).limit(KEPT)
+    return connection.execute(query).all()
 
 
 def keep(connection: Connection, subject: Subject, measured: Iterable[Measured]) -> None:

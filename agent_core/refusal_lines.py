@@ -398,7 +398,7 @@ LANGUAGES = ("en", "de", "es", "fr", "ar")
 def said_in(language: str | None, english: str) -> str:
     """As it is where the language is none of the five, and where it is no sentence of ours: an owner's, a developer's."""
     template, values = (english.template, english.values) if isinstance(english, Sentence) else (english, None)
-    line = _LINES.get(template, {}).get(language or "en")
+    line = _LINES.get(template, {}).get((language or "en").partition("-")[0])
     if line is None:
         return str(english)
     return line if values is None else line.format(**values)

@@ -116,7 +116,7 @@ class InProcessVoice:
         said = [i.event for i in events if isinstance(i.event, MessageFinished) and i.event.turn == turn]
         if not said and not await self._db.read(lambda c: turn_rows.is_of(c, conversation, turn)):
             raise NotFound(turn)
-        shares = hearing.shares(said, text)
+        shares = await asyncio.to_thread(hearing.shares, said, text)
         await self._door._write(conversation, lambda c: Outcome(log.append(c, conversation, shares), {}))
 
     def _end(self, connection: Connection, row: Row[Any], reason: str, aloud: str | None) -> Outcome:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy.engine import Connection, Row
 
-from agent_core import gate, gate_rows
+from agent_core import gate, gate_rows, voice_rows
 from agent_core.errors import Overloaded
 from agent_core.gate import GATED, Verdict
 from agent_core.gate_rows import Subject
-from agent_core.settings import Settings
+from agent_core.settings import OPENAI, Settings
 from agent_core.team import Agent, Team
 
 #: How a call ends, or changes its mode, when its model is gone.
@@ -77,19 +78,22 @@ class VoiceGate:
         return [agent for agent in agents if mode in agent.voice.modes] or list(agents)
 
     def count(self, connection: Connection, session: Row[Any], mode: str, reason: str) -> None:
-        """A call has changed its mode, or ended, for this reason."""
+        """A call has changed its mode, or ended, for this reason. Who hung up before an answer says nothing of the model."""
         if not self.on or session.mode not in GATED or session.status != "live" or mode == session.mode:
             return
-        if reason == LOST or (mode == "text" and reason in WELL):
-            gate_rows.called(connection, self._subject(session.mode), well=reason != LOST)
+        well = mode == "text" and reason in WELL and voice_rows.has_answered(connection, session.id)
+        if well or reason == LOST:
+            gate_rows.called(connection, self._subject(session.mode), well=well)
 
     def _subject(self, mode: str) -> Subject:
         return subject(self._settings, self._team(), mode)
 
 
 def subject(settings: Settings, team: Team, mode: str) -> Subject:
-    """A supervised model is as good as the one that it asks."""
+    """A supervised model is as good as the one that it asks; of another provider, the same name may be another model."""
     model = settings.voice_realtime_model
+    if settings.openai_base_url not in (None, OPENAI):
+        model = f"{model} at {urlsplit(settings.openai_base_url).hostname}"
     if mode == "supervised":
         model = f"{model}, asking {settings.text_model}"
     return Subject(team.name, gate.told(team), mode, model[:200])

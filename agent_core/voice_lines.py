@@ -65,4 +65,4 @@ LANGUAGES = tuple(_LINES)
 
 def line(which: Line, language: str | None) -> str:
     """In English where the language is none of the five."""
-    return _LINES.get(language or "en", _LINES["en"])[which]
+    return _LINES.get((language or "en").partition("-")[0], _LINES["en"])[which]

@@ -171,6 +171,12 @@ def answers(connection: Connection, turn: str | None, session: str) -> bool:
     return connection.execute(query).first() is not None
 
 
+def has_answered(connection: Connection, session: str) -> bool:
+    """Whether its model has brought a turn to its end."""
+    query = sa.select(turns.c.id).where(turns.c.voice == session, turns.c.status == "done").limit(1)
+    return connection.execute(query).first() is not None
+
+
 def lend(connection: Connection, session: str, turn: str) -> None:
     """The turn runs on, in the hands of the session's worker."""
     connection.execute(

@@ -72,7 +72,10 @@ async def run(settings: Settings, mode: str, times: int, file: Path | None) -> s
     print(
         f"{mode}, {about.model}: {count} scenarios, {times} times each. {CANNED if canned else ON_A_COPY}", flush=True
     )
-    measured = await runner.measure(runner.Stage(settings, team, mode), scenarios, times=times, told=_now)
+    try:
+        measured = await runner.measure(runner.Stage(settings, team, mode), scenarios, times=times, told=_now)
+    finally:
+        logging.disable(logging.NOTSET)
     async with opened(settings) as database:
         await database.write(lambda c: gate_rows.keep(c, about, measured))
         found = await report(settings, database)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent_core.aloud import aloud
 from agent_core.events import MessageFinished
@@ -44,11 +49,64 @@ async def said(text: str, size: int) -> str:
             "See [the page](example.com) or example.org",
         ),
         ("He said hello to the https people, 3 <4", "He said hello to the https people, 3 <4"),
+        ("Is 5 > 3? C# and ticket # 17: x >= 10", "Is 5 > 3? C# and ticket # 17: x >= 10"),
+        ("1. Mon - Fri we are open.\nSo we are.", "1. Mon - Fri we are open.\nSo we are."),
+        ("See https://example.com/a\nDo it with vitamin h\n.", "See example.com\nDo it with vitamin h\n."),
         ("", ""),
     ],
 )
 async def test_what_is_for_the_eye_is_not_said(text, wanted, size):
     assert await said(text, size) == wanted
+
+
+SCRAPS = [
+    "C#",
+    " and ",
+    "5 > 3",
+    "\n",
+    "\n\n",
+    "- ",
+    "1. ",
+    "| a | b |",
+    "|---|---|",
+    "# ",
+    "> ",
+    "```",
+    "---",
+    "a|b",
+    ".",
+    " ",
+]
+SCRAPS += [
+    "https://www.example.com/a.",
+    "h",
+    "ht",
+    "http",
+    "<",
+    "[a b](http://x/y)",
+    "\t",
+    "~~no~~",
+    "**b**",
+    "\r",
+    "x",
+]
+
+
+@given(st.lists(st.sampled_from(SCRAPS), max_size=14).map("".join), st.integers(1, 7))
+def test_it_is_the_same_however_it_comes(text, size):
+    assert asyncio.run(said(text, size)) == asyncio.run(said(text, len(text) + 1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [" " * 60_000 + "x", "http:" * 12_000 + " x", "http://a/" + ".," * 30_000 + '"', "_ " * 30_000, "-" * 60_000 + "x"],
+)
+async def test_no_text_stops_the_clock(text):
+    """Some took a minute, and all that the process did stood still; the bound is processor time."""
+    began = time.process_time()
+    await said(text, 1000)
+    shares([MessageFinished("m1", "t1", "a", text)], "none of it")
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 1000])

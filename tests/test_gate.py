@@ -194,6 +194,15 @@ async def test_off_is_the_owners_word_for_all_that_the_team_names(core, settings
         assert (await door.voice.gate(MAYA))["gate"] == "off"
 
 
+async def test_calls_without_number_push_no_measurement_out(core, settings):
+    speaking_in(settings, "realtime", "pipeline")
+    async with core() as door:
+        await keep(door, settings, *GOOD)
+        one = [Measured(LIVE, n % 2, 1, DEMANDS["none"]) for n in range(gate_rows.KEPT + 1)]
+        await keep(door, settings, *one)
+        assert await door.voice.modes(WORKER) == ("realtime", "pipeline")
+
+
 @each_database
 async def test_calls_that_lose_their_model_close_the_mode(core, settings):
     speaking_in(settings, "realtime", "pipeline")
@@ -201,18 +210,23 @@ async def test_calls_that_lose_their_model_close_the_mode(core, settings):
         await keep(door, settings, *GOOD)
         conversation = await door.start(ANA)
 
-        async def call(*changes):
+        async def call(*changes, answer=None):
             asked = await door.voice.ask(ANA, conversation, take_over=True)
             await door.voice.claim(WORKER, asked.session)
+            if answer is not None:
+                said = await door.voice.hear(WORKER, asked.session, "Hi.", client_message_id=asked.session)
+                await door.voice.tell(WORKER, asked.session, said.turn, answer)
             for mode, reason in changes:
                 await door.voice.change_mode(WORKER, asked.session, mode, reason=reason)
             return asked.mode
 
-        fallen = (("pipeline", "realtime_failed"), ("text", "left"))
-        for changes in (fallen, [("text", "realtime_failed")], [("text", "left")], fallen, fallen):
-            assert await call(*changes) == "realtime"
+        fallen, left = (("pipeline", "realtime_failed"), ("text", "left")), ("text", "left")
+        assert [await call(*fallen), await call(("text", "realtime_failed"))] == ["realtime", "realtime"]
+        assert await call(left, answer="Hello.") == "realtime"  # and the failures before it count no more
+        assert [await call(*fallen), await call(*fallen)] == ["realtime", "realtime"]
+        assert await call(left) == "realtime"  # hung up before a word: it says nothing of the model
         assert await call(*fallen) == "realtime"
-        assert await call(("text", "left")) == "pipeline"
+        assert await call(left) == "pipeline"
         reason = (await door.voice.gate(MAYA))["modes"][0]["reason"]
         assert reason == f"realtime closed: {FAILURES} calls in a row lost their model"
         await keep(door, settings, *GOOD)

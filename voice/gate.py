@@ -171,7 +171,7 @@ class _Rehearsal:
                 if self._seen.lost is not None:
                     break
         except TimeoutError:
-            self._seen.lost = "the model can't be reached"
+            raise SetupError("PARLEY_VOICE_REALTIME_MODEL", "it can't be reached; nothing of this was kept") from None
         finally:
             alive.cancel()
             await call.aclose()

@@ -128,7 +128,9 @@ class RealtimeAgent(Agent):
         self._wire = Wire()
         self._silence = Silence(owner.unanswered, seconds=speech.silence)
         self._calling = 0
-        self._waits = False  # for the customer's yes: whatever the model says meanwhile, its turn is not over
+        self._waiting: set[str] = (
+            set()
+        )  # calls, for the customer's yes: the turn is not over, whatever is said meanwhile
         self._awaited = self._ahead = False  # an answer to known words; an answer whose words are not known yet
         self._done: list[str] = []  # the tools that have answered well since the customer spoke
 
@@ -152,6 +154,7 @@ class RealtimeAgent(Agent):
 
     def heard(self, message: llm.ChatMessage) -> None:
         self._done.clear()
+        self._waiting.clear()  # who speaks of something else withdraws the question
         self._scribe.heard(message.text_content or "", message.id)
         if self._ahead:  # transcripts come late
             self._ahead = False
@@ -174,7 +177,7 @@ class RealtimeAgent(Agent):
         used = Spoken() if preamble else self._wire.take_used(self._owner.speech.realtime.model)
         text = message.text_content or ""
         # Where the line is lost in the middle of an answer, the core goes on from there.
-        last = not self._waits and (not self._owner.falling if interrupted else not preamble)
+        last = not self._waiting and (not self._owner.falling if interrupted else not preamble)
         self._scribe.told(text, interrupted=interrupted, last=last, used=used, answers=answers)
         if not preamble and not interrupted and unfounded(text, self._done, self._owner.language):
             logger.warning("the model claimed what no tool had done")
@@ -185,9 +188,12 @@ class RealtimeAgent(Agent):
 
     # ---- what is done
 
-    def was_done(self, tool: str, status: str) -> None:
-        """A call has ended, maybe after a yes: if it ended well, the model may say so."""
-        self._waits = status == "waiting"
+    def was_done(self, call: str, tool: str, status: str) -> None:
+        """A call has ended, maybe after a yes, or waits for one: if it ended well, the model may say so."""
+        if status == "waiting":
+            self._waiting.add(call)
+        else:
+            self._waiting.discard(call)
         if status == "ok":
             self._done.append(tool)
 
@@ -209,7 +215,7 @@ class RealtimeAgent(Agent):
             raise ToolError(error.aloud) from None
         finally:
             self._calling -= 1
-        self.was_done(tool, called.status)
+        self.was_done(call, tool, called.status)
         if called.status != "waiting":
             self.answer_is_due()
         if called.status == "ok" and tool.startswith("transfer_to_"):

@@ -311,7 +311,7 @@ class VoiceSession:
         agent.answer_is_due()
         snapshot = await self.door.snapshot(SERVICE, self.conversation)
         call = next(item for item in snapshot["items"] if item["kind"] == "tool" and item["id"] == finished.call)
-        agent.was_done(call["tool"], finished.status)
+        agent.was_done(finished.call, call["tool"], finished.status)
         await self._remember(with_outcome(agent.chat_ctx, call["tool"], call["arguments"], finished.output))
         self.live.generate_reply(
             instructions=f"The customer has decided. The outcome, from the system: {finished.output[:2000]} "
