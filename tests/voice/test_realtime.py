@@ -180,6 +180,20 @@ async def test_what_was_done_after_a_yes_may_be_said(core, settings):
         assert not any("no tool has done it" in str(event.get("response")) for event in fake.received)
 
 
+async def test_another_call_beside_the_one_that_waits_does_not_end_the_turn(core, settings, shop):
+    both = [Call("lock", {"card": "A1"}, id="rt_1"), Call("lookup", {"q": "x"}, id="rt_2")]
+    answers = (both, [Say("It is 42; please confirm the rest.")], [Say("I have locked your card.")])
+    async with speaking(core, settings, script(*answers)) as (call, fake):
+        await fake.customer_says("Lock my card A1, and what is x?")
+        asked = await call.watch.event(InterruptOpened)
+        await call.ear.hears("please confirm the rest.")
+        await call.door.decide(ANA, call.conversation, asked.interrupt, "approve")
+        await call.ear.hears("I have locked your card.")
+        await call.watch.event(TurnFinished, status="done")
+        assert call.model_saw() == []
+        assert shop.count("lock") == 1
+
+
 async def test_a_supervised_model_asks_the_core_with_the_customers_words(core, settings):
     answers = ([Call("ask", {"request": "opening hours"})], [Say("At nine.")], [Say("You are welcome.")])
     async with speaking(core, settings, script(*answers), "We open at nine.", mode="supervised") as (call, fake):
