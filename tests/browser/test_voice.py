@@ -214,6 +214,7 @@ async def test_a_ticket_that_comes_when_another_conversation_was_chosen_opens_no
     await panel.button("Talk with us").click()
     await panel.button("Start talking").click()
     await asyncio.wait_for(asked.wait(), 30)
+    await modes(town, panel, ["pipeline"])  # the worker is there before the ticket is
     await panel.menu("New conversation")
     await expect(caller.word).to_have_text(ENDED)
     assert await caller.microphones("live") == 0
