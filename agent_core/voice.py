@@ -94,8 +94,7 @@ class InProcessVoice:
     async def modes(self, who: Principal, conversation: str | None = None) -> tuple[str, ...]:
         if conversation is None:
             return await self._db.read(self._gate.modes)
-        agent = (await self._db.read(lambda c: turn_rows.load(c, who, conversation))).agent
-        return await self._db.read(lambda c: self._gate.modes(c, agent))
+        return await self._db.read(lambda c: self._gate.modes(c, turn_rows.load(c, who, conversation).agent))
 
     async def gate(self, who: Principal) -> Mapping[str, Any]:
         if who.role not in ("operator", "developer"):

@@ -11,13 +11,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.engine import Connection
-
-from agent_core import gate_rows, gate_scenarios, team_rows
+from agent_core import gate_rows, gate_scenarios
 from agent_core.errors import SetupError
 from agent_core.gate import Measured
 from agent_core.settings import Settings
-from agent_core.team import Team, read_team, team_of
+from agent_core.team import Team, read_team
+from agent_core.team_editor import Editor
 from agent_core.voice_gate import GateReport, VoiceGate, subject
 from app.books import opened
 
@@ -37,15 +36,13 @@ async def show(settings: Settings, *, as_json: bool = False) -> str:
 
 async def report(settings: Settings, database: Database) -> GateReport:
     """Raises SetupError, CallerError."""
-    team = await database.read(lambda c: answering(c, settings))
+    team = await _team(settings, database)
     return await database.read(VoiceGate(settings, lambda: team).report)
 
 
-def answering(connection: Connection, settings: Settings) -> Team:
-    """The team as it is published; the file's, before the first start."""
+async def _team(settings: Settings, database: Database) -> Team:
     file = read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
-    newest = team_rows.newest(connection, file.name)
-    return team_of(newest.body, file.servers) if newest is not None else file
+    return await database.read(Editor(file, ()).published)
 
 
 def _lines(found: GateReport) -> list[str]:
@@ -64,7 +61,7 @@ async def run(settings: Settings, mode: str, times: int, file: Path | None) -> s
     runner = _runner()
     runner.check(settings)
     async with opened(settings) as database:
-        team = await database.read(lambda c: answering(c, settings))
+        team = await _team(settings, database)
     canned = not gate_scenarios.is_demo(settings)
     scenarios = gate_scenarios.read_scenarios(file or gate_scenarios.path(settings), team, canned=canned)
     logging.disable(logging.WARNING)  # what goes wrong is what is counted
