@@ -342,7 +342,10 @@ export class Conversation {
 
   #sendFailed(message: Unsent, error: unknown): Then {
     if (!(error instanceof Refusal) || error.passing) {
-      if (error instanceof Refusal && error.status > 0) this.#problem = error.message;
+      if (error instanceof Refusal && error.status > 0) {
+        this.#problem = error.message;
+        this.outbox.close(error.retryAfter ?? 0);
+      }
       return this.#backoff.next(error);
     }
     if (error.status === 401) {

@@ -26,6 +26,7 @@ export class Outbox {
   #sending = false;
   #round = 0; // rises when what is on its way is not listened to any more
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = 0; // nothing is sent before this moment of performance.now()
 
   constructor(
     readonly storage: Storage,
@@ -65,6 +66,8 @@ export class Outbox {
   /** Sends what waits, in order, one after the other. */
   flush(): void {
     if (this.#sending) return;
+    const early = this.#closed - performance.now();
+    if (early > 0) return this.later(early);
     this.#sending = true;
     clearTimeout(this.#timer);
     const round = this.#round;
@@ -74,7 +77,13 @@ export class Outbox {
     });
   }
 
+  /** The server wants so many seconds of peace, whatever else happens here. */
+  close(seconds: number): void {
+    this.#closed = performance.now() + seconds * 1000;
+  }
+
   later(ms: number): void {
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.flush(), ms);
   }
 

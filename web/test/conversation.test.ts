@@ -176,11 +176,17 @@ test("without a connection it says so, keeps what is said, and sends it when the
 
 test("a busy server is asked again when it said so, and its words are shown", async () => {
   const here = page();
+  here.say("before");
+  await saw(here, "before");
   peer.trouble.push({ path: /messages/, what: { status: 429, message: "One moment, please.", retryAfter: 1 } });
   const began = performance.now();
   here.say("one");
   await until(() => here.view.problem === "One moment, please.", "its words");
-  await saw(here, "one");
+  const feeds = peer.count(/events/);
+  peer.breakFeeds();
+  here.say("two");
+  await until(() => peer.count(/events/) > feeds && here.view.connection === "live", "the feed, back before that");
+  await saw(here, "before", "one", "two");
   await until(() => here.view.problem === "", "no words any more");
   // A page that did not listen would have asked again after half a second at most; timers may be a little early.
   assert.ok(performance.now() - began > 900);
