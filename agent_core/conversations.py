@@ -60,14 +60,14 @@ class InProcessConversations:
 
     async def _write(self, conversation: str, work: Work) -> Outcome:
         """Commit, publish, and run the turn that goes on from it."""
-        with self._feeds.use(conversation):
-            outcome = await self._db.write(work, lambda out: self._go(conversation, out))
-        return outcome
+        return await self._db.write(work, lambda out: self._go(conversation, out))
 
     def _go(self, conversation: str, outcome: Outcome) -> None:
-        self._feeds.publish(conversation, outcome.logged)
-        if outcome.lease is not None:
-            self.turns.run(outcome.lease)
+        # Also when nobody watches: a feed that has it from the first event on spares the turns a look into the log.
+        with self._feeds.use(conversation) as feed:
+            feed.publish(outcome.logged)
+            if outcome.lease is not None:
+                self.turns.run(outcome.lease)
 
     async def _after_turn(self, lease: Lease) -> None:
         if self._shop.team.analyst is not None:
@@ -77,7 +77,12 @@ class InProcessConversations:
 
     async def start(self, who: Principal, start: Start = Start()) -> str:  # noqa: B008 (frozen)
         self._check_start(start)
-        conversation, _ = await self._db.write(lambda c: self._open(c, who, start))
+
+        def work(connection: Connection) -> tuple[str, Outcome]:
+            conversation, opened = self._open(connection, who, start)
+            return conversation, Outcome(opened, {})
+
+        conversation, _ = await self._db.write(work, lambda begun: self._go(*begun))
         return conversation
 
     async def begin(
@@ -98,12 +103,8 @@ class InProcessConversations:
             outcome = self._accept(connection, who, Said(conversation, client_message_id, text, client_tools=tools))
             return conversation, replace(outcome, logged=[*opened, *outcome.logged])
 
-        def go(begun: tuple[str, Outcome]) -> None:
-            with self._feeds.use(begun[0]):
-                self._go(*begun)
-
         with self.turns.admitted():
-            conversation, outcome = await self._db.write(work, go)
+            conversation, outcome = await self._db.write(work, lambda begun: self._go(*begun))
         return conversation, _receipt(outcome)
 
     def _open(self, connection: Connection, who: Principal, start: Start) -> tuple[str, list[Logged]]:

@@ -21,6 +21,7 @@ from agent_core.events import (
     TurnStarted,
     TurnWaiting,
 )
+from agent_core.history import recall
 from tests.conftest import ANA, BOB, each_database
 from tests.scripted import Call, Fail, Hold, Say
 
@@ -54,6 +55,16 @@ async def test_places_in_the_log_rise_by_one(core, watching):
             await watching(door, ANA, conversation).event(TurnFinished, turn=receipt.turn)
         history = await door.history(ANA, conversation)
         assert [i.seq for i in history] == list(range(1, len(history) + 1))
+
+
+async def test_a_turn_finds_its_past_in_memory_although_nobody_watched_the_beginning(core, watching):
+    async with core("One.", "Two.") as door:
+        conversation = await door.start(ANA)
+        for n in (1, 2):
+            receipt = await door.say(ANA, conversation, f"Question {n}", client_message_id=f"m{n}")
+            await watching(door, ANA, conversation).event(TurnFinished, turn=receipt.turn)
+        ring = door.turns._shop.feeds.get(conversation).ring
+        assert recall(ring, receipt.turn, 60) is not None
 
 
 async def test_the_same_message_again_gets_the_same_reply_and_no_second_turn(core, watching):
