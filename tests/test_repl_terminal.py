@@ -121,6 +121,14 @@ async def test_an_approval_may_be_put_off(core, shop, key):
         assert it.chat.session.open_interrupts
 
 
+@pytest.mark.parametrize("typed", ["/approve", "what?\r/help approve\ry"])
+async def test_a_command_or_a_slip_at_the_question_puts_nothing_off(core, shop, typed):
+    async with seat(core, [LOCK], "Locked.") as it:
+        await it.sit("Lock my card", ENTER, typed, ENTER)
+        assert shop.effects[0][1] == {"card": "A-1", "note": "lost"}
+        assert "put off" not in it.screen
+
+
 async def test_a_mistake_is_said_and_the_conversation_goes_on(core):
     async with seat(core, "Hello.") as it:
         await it.sit("/abracadabra", ENTER, "/approve", ENTER, "Hi", ENTER)
@@ -208,6 +216,8 @@ def test_a_growing_answer_stands_on_the_screen_once(busy, size):
     for words in ("First paragraph.", " • one", "code", "more code", "Last words."):
         assert text.count(words) == (2 if words == "code" else 1), words
     assert text.count("agent >") == 1
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[: lines.index("• two") + 1] == ["agent > First paragraph.", "", "• one", "• two"]
 
 
 def test_links_are_shown_and_never_hidden_behind_words():

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 #: Two Ctrl-C within so many seconds leave.
 TWICE_SECONDS = 2.0
+#: Keys at the question whether a tool may run; None puts it off.
+DECIDES = {
+    "y": "/approve", "yes": "/approve", "n": "/reject", "no": "/reject", "l": None, "later": None, "": None,
+}  # fmt: skip
 
 
 # ---- once
@@ -194,14 +198,19 @@ class Interactive:
             await self._do(typed)
 
     async def _command_for(self, asked: dict[str, Any]) -> str | None:
+        """None puts it off. Any command may be given instead; words that are none of these are asked for again."""
         edit = ", [e]dit" if asked.get("editable") else ""
         try:
-            said = (await self._reader.ask(f"run {asked['tool']}? [y]es, [n]o{edit}, [l]ater: ")).lower()
-            if said in ("e", "edit") and edit:
-                return await self._edited(asked)
+            while True:
+                said = await self._reader.ask(f"run {asked['tool']}? [y]es, [n]o{edit}, [l]ater: ")
+                if said.lower() in ("e", "edit") and edit:
+                    return await self._edited(asked)
+                if said.startswith("/"):
+                    return said
+                if said.lower() in DECIDES:
+                    return DECIDES[said.lower()]
         except (EOFError, KeyboardInterrupt):
             return None
-        return {"y": "/approve", "yes": "/approve", "n": "/reject", "no": "/reject"}.get(said)
 
     async def _edited(self, asked: dict[str, Any]) -> str:
         arguments = json.loads(asked["arguments"])

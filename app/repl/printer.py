@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.markdown import Markdown
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -133,7 +135,7 @@ class TerminalPrinter:
     def _answer(self, text: str, *, first: bool | None = None) -> RenderableType:
         """Later blocks stand apart from those that are printed already."""
         first = self._draft.blocks <= 1 if first is None else first
-        row = _row("agent" if first else "", Markdown(text.strip(), hyperlinks=False))
+        row = _row("agent" if first else "", _Prose(text.strip(), hyperlinks=False))
         return row if first else Group(Text(""), row)
 
     # ---- lines
@@ -157,7 +159,7 @@ class TerminalPrinter:
     def _line(self, line: Line) -> None:
         match line.kind:
             case "agent":
-                body: RenderableType = Markdown(line.text, hyperlinks=False)
+                body: RenderableType = _Prose(line.text, hyperlinks=False)
             case "tool":
                 body = _tool(line, self._console.width - LABEL)
             case "ends":
@@ -211,6 +213,14 @@ def _complete(text: str) -> int:
     while end > 0 and len(_FENCE.findall(text[:end])) % 2:
         end = text.rfind("\n\n", 0, end)
     return max(end, 0)
+
+
+class _Prose(Markdown):
+    """Rich begins a list with an empty line, also where nothing stands above it."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        segments = super().__rich_console__(console, options)
+        return itertools.dropwhile(lambda segment: isinstance(segment, Segment) and segment.text == "\n", segments)
 
 
 def _row(kind: str, body: RenderableType) -> RenderableType:
