@@ -92,9 +92,13 @@ class Scene:
         return next((intent for intent in intents.values() if intent["when"].search(text)), None)
 
     def _settled(self, place: int, intent: Mapping[str, Any]) -> bool:
-        """Something was said after its last step, or after the words themselves when there are none."""
-        steps = intent.get("steps")
-        end = self._place_of_answer(steps[-1]["call"], place) if steps else place
+        """Something was said after its last step or the one that failed, or after the words themselves if it has none."""
+        steps = intent.get("steps", ())
+        answered = [n for step in steps if (n := self._place_of_answer(step["call"], place)) is not None]
+        failed = next((n for n in answered if _object(self.items[n]["output"]) is None), None)
+        if failed is not None:  # by the customer, too, who went on to something else
+            return any(item.get("role") in ("assistant", "user") for item in self.items[failed:])
+        end = place if not steps else answered[-1] if len(answered) == len(steps) else None
         return end is not None and any(item.get("role") == "assistant" for item in self.items[end:])
 
     # ---- what is known
@@ -124,7 +128,10 @@ class Scene:
 
     def _named(self, text: str) -> dict[str, str]:
         found = {name: pattern.findall(text[:LONGEST]) for name, pattern in self.book["facts"].items()}
-        return {name: matches[-1] for name, matches in found.items() if matches}
+        names = {name: matches[-1] for name, matches in found.items() if matches}
+        if "plan_id" in names:  # a plan's name is its id, written in two words
+            names["plan_id"] = names["plan_id"].lower().replace(" ", "-")
+        return names
 
     def chosen(self, fact: str) -> bool:
         """Whether the customer named it: then no tool's list takes its place."""
