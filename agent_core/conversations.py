@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_core import approvals, archive, deliverable_rows, floor, language, log, turn_rows
+from agent_core import approvals, archive, deliverable_rows, floor, intake, language, log, turn_rows
 from agent_core.analyst import Analyst
 from agent_core.door import ClientTool, Decision, Desk, Principal, Receipt, Reception, Start, Summary, ToolCard
 from agent_core.errors import Conflict, Invalid, NotFound
@@ -22,6 +21,7 @@ from agent_core.events import (
     Logged,
     Reset,
     SettingChanged,
+    TurnFinished,
     Watched,
 )
 from agent_core.feed import Draft, Watcher
@@ -31,20 +31,15 @@ from agent_core.sites import Sites
 from agent_core.snapshot import Snapshot, empty, fold
 from agent_core.tables import conversations
 from agent_core.team_desk import InProcessTeamDesk
-from agent_core.text import wellformed
 from agent_core.turn import Workshop
 from agent_core.turn_rows import Lease, Outcome, Said
 from agent_core.turns import Turns
 from agent_core.voice import InProcessVoice
 
-#: A customer's message, in UTF-8. More is a document, and belongs into an upload.
-MESSAGE_BYTES = 16 * 1024
-#: What every provider takes; a name beyond it would make it refuse the whole request.
-TOOL_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
-#: Ids of things of ours, and the keys of operators' messages: a customer's words must pass for none of them.
-OURS = re.compile("(?:msg|dlv|call|int|turn)_[0-9a-f]{32}|operator:")
 DECIDED = {"approve": "approved", "reject": "rejected"}
 Work = Callable[[Connection], Outcome]
+#: Of a draft: message, turn, agent, text.
+Words = tuple[str, str, str, str]
 
 
 class InProcessConversations:
@@ -95,8 +90,8 @@ class InProcessConversations:
         client_tools: Sequence[ClientTool] = (),
     ) -> tuple[str, Receipt]:
         self._check_start(start)
-        _check_customers(text, client_message_id)
-        tools = self._check_client_tools(client_tools)
+        intake.check_customers(text, client_message_id)
+        tools = self._described(client_tools)
 
         def work(connection: Connection) -> tuple[str, Outcome]:
             conversation, opened = self._open(connection, who, start)
@@ -132,8 +127,8 @@ class InProcessConversations:
         mode: str = "text",
         client_tools: Sequence[ClientTool] = (),
     ) -> Receipt:
-        _check_customers(text, client_message_id)
-        tools = self._check_client_tools(client_tools)
+        intake.check_customers(text, client_message_id)
+        tools = self._described(client_tools)
         said = Said(conversation, client_message_id, text, mode, client_tools=tools)
         with self.turns.admitted():
             outcome = await self._write(conversation, lambda c: self._accept(c, who, said))
@@ -153,17 +148,8 @@ class InProcessConversations:
         lease = replace(outcome.lease, language=changed) if outcome.lease else None
         return Outcome([*outcome.logged, *logged], outcome.reply, lease)
 
-    def _check_client_tools(self, tools: Sequence[ClientTool]) -> str | None:
-        for n, tool in enumerate(tools):
-            if not TOOL_NAME.fullmatch(tool.name):
-                raise Invalid(f"tools.{n}.name", "1 to 64 letters, digits, _ and -")
-            if self._shop.gateway.find(self._shop.team, tool.name) is not None or tool.name.startswith("transfer_to_"):
-                raise Invalid(f"tools.{n}.name", f"{tool.name} is a name of the server's own")
-        if not tools:
-            return None
-        return json.dumps(
-            [{"name": t.name, "description": t.description, "parameters": dict(t.parameters)} for t in tools]
-        )
+    def _described(self, tools: Sequence[ClientTool]) -> str | None:
+        return intake.client_tools(tools, lambda name: self._shop.gateway.find(self._shop.team, name) is not None)
 
     # ---- watching
 
@@ -226,15 +212,34 @@ class InProcessConversations:
     # ---- deciding
 
     async def stop(self, who: Principal, conversation: str, turn: str | None = None) -> bool:
+        def work(connection: Connection, draft: Words | None) -> Outcome | None:
+            return turn_rows.end(connection, who, conversation, turn, "stopped", draft, self._shop.owner)
+
+        return await self._cut_short(who, conversation, turn, work) is not None
+
+    async def _cut_short(
+        self,
+        who: Principal,
+        conversation: str,
+        turn: str | None,
+        work: Callable[[Connection, Words | None], Outcome | None],
+    ) -> Outcome | None:
+        """End a turn by another hand than its own; `work` is given what it had said."""
         await self._db.read(lambda c: turn_rows.load(c, who, conversation))
         silenced = self.turns.silence(conversation, turn)
         draft = _said(silenced[1]) if silenced else None
-        work = lambda c: turn_rows.end(c, who, conversation, turn, "stopped", draft, self._shop.owner)  # noqa: E731
-        with self._feeds.use(conversation):
-            outcome = await self._db.write(work, lambda out: self._go(conversation, out) if out else None)
-        if silenced:
-            self.turns.cancel(silenced[0].lease.turn)
-        return outcome is not None
+        ended = [silenced[0].lease.turn] if silenced else []
+        try:
+            with self._feeds.use(conversation):
+                outcome = await self._db.write(
+                    lambda c: work(c, draft), lambda out: self._go(conversation, out) if out else None
+                )
+            # Another one may have begun since we looked.
+            ended += [i.event.turn for i in outcome.logged if isinstance(i.event, TurnFinished)] if outcome else []
+            return outcome
+        finally:  # also where nothing could be written: what it goes on to say would have a hole, so recovery has it
+            for name in ended:
+                self.turns.cancel(name)
 
     async def decide(
         self,
@@ -266,8 +271,7 @@ class InProcessConversations:
     async def answer_call(
         self, who: Principal, conversation: str, call: str, output: str, *, failed: bool = False
     ) -> Decision:
-        if len(output.encode()) > MESSAGE_BYTES:
-            raise Invalid("output", Sentence("at most {most} bytes", most=MESSAGE_BYTES))
+        intake.check_size("output", output)
         status = "error" if failed else "ok"
         outcome = await self._write(
             conversation, lambda c: approvals.answer(c, who, conversation, call, output, status, self._shop.owner)
@@ -324,11 +328,11 @@ class InProcessConversations:
     # ---- the floor
 
     async def take_floor(self, who: Principal, conversation: str) -> Cursor:
-        silenced = self.turns.silence(conversation) if who.role == "operator" else None
-        draft = _said(silenced[1]) if silenced else None
-        outcome = await self._write(conversation, lambda c: floor.take(c, who, conversation, draft))
-        if silenced:
-            self.turns.cancel(silenced[0].lease.turn)
+        floor.operators_only(who, conversation)
+        outcome = await self._cut_short(
+            who, conversation, None, lambda c, draft: floor.take(c, who, conversation, draft)
+        )
+        assert outcome is not None
         return Cursor.parse(outcome.reply["cursor"])
 
     async def give_floor(self, who: Principal, conversation: str) -> Cursor:
@@ -336,7 +340,7 @@ class InProcessConversations:
         return Cursor.parse(outcome.reply["cursor"])
 
     async def reply(self, who: Principal, conversation: str, text: str, *, client_message_id: str) -> Receipt:
-        _check_message(text, client_message_id)
+        intake.check_message(text, client_message_id)
         said = Said(conversation, f"operator:{client_message_id}", text, role="operator", author=who.name or "Operator")
         outcome = await self._write(conversation, lambda c: floor.reply(c, who, said, self._shop.owner))
         return _receipt(outcome)
@@ -417,24 +421,7 @@ def _may_change_hands(item: Watched) -> bool:
     return isinstance(item, Reset) or (isinstance(item, Logged) and isinstance(item.event, CustomerIdentified))
 
 
-def _check_message(text: str, key: str) -> None:
-    if not text.strip():
-        raise Invalid("text", "must not be empty")
-    if len(text.encode(errors="surrogatepass")) > MESSAGE_BYTES:
-        raise Invalid("text", Sentence("at most {most} bytes", most=MESSAGE_BYTES))
-    if wellformed(text) != text:
-        raise Invalid("text", "must be valid Unicode")
-    if not key or len(key) > 180:
-        raise Invalid("client_message_id", "1 to 180 characters")
-
-
-def _check_customers(text: str, key: str) -> None:
-    _check_message(text, key)
-    if OURS.match(key):
-        raise Invalid("client_message_id", "this id is the server's own kind")
-
-
-def _said(draft: Draft | None) -> tuple[str, str, str, str] | None:
+def _said(draft: Draft | None) -> Words | None:
     return (draft.message, draft.turn, draft.agent, draft.text) if draft is not None else None
 
 

@@ -15,7 +15,7 @@ from agent_core.turn_rows import Outcome, Owner, Said
 
 def take(connection: Connection, who: Principal, conversation: str, draft: tuple[str, str, str, str] | None) -> Outcome:
     """The running turn ends in the same transaction, and with the fence up nothing of it can be written any more."""
-    _operators_only(who, conversation)
+    operators_only(who, conversation)
     row = turn_rows.load(connection, who, conversation, lock=True)
     if row.floor == who.subject:
         return Outcome([], {"cursor": str(row.head)}, replayed=True)
@@ -43,7 +43,7 @@ def _drop_queue(connection: Connection, conversation: str) -> list[Event]:
 
 
 def give(connection: Connection, who: Principal, conversation: str) -> Outcome:
-    _operators_only(who, conversation)
+    operators_only(who, conversation)
     row = turn_rows.load(connection, who, conversation, lock=True)
     if row.floor is None:
         return Outcome([], {"cursor": str(row.head)}, replayed=True)
@@ -54,13 +54,13 @@ def give(connection: Connection, who: Principal, conversation: str) -> Outcome:
 
 
 def reply(connection: Connection, who: Principal, said: Said, owner: Owner) -> Outcome:
-    _operators_only(who, said.conversation)
+    operators_only(who, said.conversation)
     row = turn_rows.load(connection, who, said.conversation, lock=True)
     _holder_only(row.floor, who)
     return turn_rows.accept(connection, who, said, owner)
 
 
-def _operators_only(who: Principal, conversation: str) -> None:
+def operators_only(who: Principal, conversation: str) -> None:
     if who.role not in ("operator", "developer"):
         raise NotFound(conversation)
 

@@ -133,8 +133,10 @@ class Turns:
 
         A turn that writes its own end is let go: it is through, with the next turn in its hands, or fenced off.
         """
-        if turn in self._running and not self._running[turn][0].ending:
-            self._running[turn][1].cancel()
+        running, task = self._running.get(turn, (None, None))
+        if running is not None and task is not None and not running.ending:
+            running.lose()
+            task.cancel()
 
     # ---- what other processes do
 

@@ -1,0 +1,52 @@
+"""What comes in from customers, operators and clients, before anything of it is stored. Each raises Invalid."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+
+from agent_core.door import ClientTool
+from agent_core.errors import Invalid
+from agent_core.refusal_lines import Sentence
+from agent_core.text import wellformed
+
+#: A customer's message, in UTF-8. More is a document, and belongs into an upload.
+MESSAGE_BYTES = 16 * 1024
+#: What every provider takes; a name beyond it would make it refuse the whole request.
+TOOL_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
+#: Ids of things of ours, and the keys of operators' messages: a customer's words must pass for none of them.
+OURS = re.compile("(?:msg|dlv|call|int|turn)_[0-9a-f]{32}|operator:")
+
+
+def check_message(text: str, key: str) -> None:
+    if not text.strip():
+        raise Invalid("text", "must not be empty")
+    check_size("text", text)
+    if wellformed(text) != text:
+        raise Invalid("text", "must be valid Unicode")
+    if not key or len(key) > 180:
+        raise Invalid("client_message_id", "1 to 180 characters")
+
+
+def check_customers(text: str, key: str) -> None:
+    check_message(text, key)
+    if OURS.match(key):
+        raise Invalid("client_message_id", "this id is the server's own kind")
+
+
+def check_size(field: str, text: str) -> None:
+    if len(text.encode(errors="surrogatepass")) > MESSAGE_BYTES:
+        raise Invalid(field, Sentence("at most {most} bytes", most=MESSAGE_BYTES))
+
+
+def client_tools(tools: Sequence[ClientTool], ours: Callable[[str], bool]) -> str | None:
+    """As a turn keeps them, in JSON; `ours` tells the names that the server has itself."""
+    for n, tool in enumerate(tools):
+        if not TOOL_NAME.fullmatch(tool.name):
+            raise Invalid(f"tools.{n}.name", "1 to 64 letters, digits, _ and -")
+        if ours(tool.name) or tool.name.startswith("transfer_to_"):
+            raise Invalid(f"tools.{n}.name", f"{tool.name} is a name of the server's own")
+    if not tools:
+        return None
+    return json.dumps([{"name": t.name, "description": t.description, "parameters": dict(t.parameters)} for t in tools])

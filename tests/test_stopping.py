@@ -1,0 +1,70 @@
+"""A turn that is ended by another hand says nothing more, whatever moment it is ended in, and leaves nothing half said."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from agent_core.database import StorageError
+from agent_core.events import MessageFinished, TextDelta, TurnFinished, TurnResumed
+from tests.conftest import ANA, MAYA, each_database, sqlite_only
+from tests.scripted import Hold, ScriptedModels
+
+pytestmark = each_database
+
+
+async def stopped(door, conversation):
+    if not await door.stop(ANA, conversation):
+        await door.stop(ANA, conversation)  # the first one came before there was anything to stop
+
+
+async def taken_and_given_back(door, conversation):
+    await door.take_floor(MAYA, conversation)
+    await door.give_floor(MAYA, conversation)
+
+
+async def ended(door, turns):
+    """Until no more than so many run."""
+    async with asyncio.timeout(20):
+        while door.turns.active > turns:  # noqa: ASYNC110 (nobody is told of it)
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("end", [stopped, taken_and_given_back])
+async def test_a_turn_that_is_ended_as_it_begins_never_speaks_in_the_next_one(core, watching, end):
+    old, new = Hold(), Hold()
+    steps = {"Hi": ["Old ", old, "words."], "Again": ["New ", new, "words."]}
+    models = ScriptedModels(otherwise=lambda items: steps[items[-1]["content"]])
+    async with core(models=models) as door:
+        conversation = await door.start(ANA)
+        watch = watching(door, ANA, conversation)
+        await asyncio.gather(door.say(ANA, conversation, "Hi", client_message_id="m1"), end(door, conversation))
+        again = await door.say(ANA, conversation, "Again", client_message_id="m2")
+        await asyncio.wait_for(new.reached.wait(), 20)
+        old.go.set()
+        await ended(door, 1)
+        new.go.set()
+        await watch.event(TurnFinished, turn=again.turn)
+        said = [e.text for e in watch.events if isinstance(e, MessageFinished) and e.turn == again.turn]
+        assert said == ["New words."]
+
+
+@sqlite_only
+async def test_where_a_stop_can_not_be_written_the_answer_is_given_again_and_whole(core, settings, watching):
+    hold = Hold()
+    async with core(["We open ", hold, "at nine."], "We open at nine.") as door:
+        conversation = await door.start(ANA)
+        watch = watching(door, ANA, conversation)
+        await door.say(ANA, conversation, "When do you open?", client_message_id="m1")
+        await watch.until(lambda item: isinstance(item, TextDelta) and item.text.endswith("open "))
+        with closing(sqlite3.connect(settings.database_url.removeprefix("sqlite:///"))) as other:
+            other.execute("BEGIN IMMEDIATE")  # nobody else can write
+            with pytest.raises(StorageError):
+                await door.stop(ANA, conversation)
+        hold.go.set()
+        await watch.event(TurnResumed, reason="restart")
+        await watch.event(TurnFinished, status="done")
+        assert [e.text for e in watch.events if isinstance(e, MessageFinished)] == ["We open at nine."]
