@@ -11,14 +11,14 @@ import json
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jsonschema
 from sqlalchemy.engine import Connection
 
-from agent_core import deliverable_rows, journal
+from agent_core import cpu_time, deliverable_rows, journal
 from agent_core.breaker import Breaker
 from agent_core.database import Database
 from agent_core.deliverable import Deliverable
@@ -40,6 +40,11 @@ ARGUMENT_BYTES = 64 * 1024
 NAME = 100
 #: Names alone: the language of `str.format` reaches into objects, and fills a gigabyte with blanks.
 HOLE = re.compile(r"\{([^{}]*)\}")
+#: Of computing, for one call's arguments: a server writes its schema, with patterns and cases as it likes.
+CHECK_SECONDS = 0.25
+UNCHECKED = (
+    "The arguments can't be checked, and so were not taken: send fewer, shorter and flatter ones, or go on without it."
+)
 DENIED = "This needs the customer's confirmation, which was not given. It was not done."
 
 
@@ -80,6 +85,18 @@ class Result:
     status: str
     output: str
     showing: deliverable_rows.Showing | None = None
+
+
+def _pattern(validator: Any, pattern: str, text: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:
+    """Those of another dialect, such as JavaScript's `\\p{L}`, are for the tool's server to check."""
+    try:
+        if validator.is_type(text, "string") and not re.search(pattern, text):
+            yield jsonschema.ValidationError(f"{text!r} does not match {pattern!r}")
+    except re.error:
+        return
+
+
+Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
 
 
 class Gateway:
@@ -125,7 +142,12 @@ class Gateway:
         """Why these arguments can't be taken, in words the model can act on; None when they can."""
         if not isinstance(arguments, dict):
             return "The arguments must be a JSON object."
-        error = next(self._validator(tool).iter_errors(arguments), None)
+        try:
+            with cpu_time.at_most(CHECK_SECONDS):
+                error = next(self._validator(tool).iter_errors(arguments), None)
+        except Exception as broken:  # what a schema that is none, or refers to itself, makes of the validator
+            logger.warning("tool %s: its schema can't be followed: %s", tool.name, type(broken).__name__)
+            return UNCHECKED
         if error is None:
             return None
         place = ".".join(str(part) for part in error.absolute_path)
@@ -135,22 +157,23 @@ class Gateway:
         known = self._validators.get(tool.name)
         if known is None or (known[0] is not tool.schema and known[0] != tool.schema):
             closed = {**tool.schema, "additionalProperties": False}
-            known = (tool.schema, jsonschema.Draft202012Validator(closed))
+            known = (tool.schema, Validator(closed))
             self._validators[tool.name] = known
         return known[1]
 
     async def needs_approval(self, tool: Tool, arguments: Mapping[str, Any], conversation: str) -> bool:
         """Whether the customer must say yes first. Wrong arguments need no yes: they are answered at once."""
-        rule = tool.rule
-        if not rule.approval or self.problem(tool, arguments) is not None:
+        if not tool.rule.approval or self.problem(tool, arguments) is not None:
             return False
+        return not await self._covered(tool.rule, arguments, conversation)
+
+    async def _covered(self, rule: ToolRule, arguments: Mapping[str, Any], conversation: str) -> bool:
         if rule.covered_by and rule.of and rule.of in arguments:
             kind, subject = rule.covered_by, str(arguments[rule.of])
-            covered = await self._database.read(
+            return await self._database.read(
                 lambda connection: deliverable_rows.accepted(connection, conversation, kind, subject)
             )
-            return not covered
-        return True
+        return False
 
     # ---- the call
 
@@ -159,8 +182,9 @@ class Gateway:
         tool = self.find(caller.team, name)
         arguments, problem = self._parse(tool, raw)
         call = self._call(caller, name, tool, arguments, call_id)
-        if tool is not None and problem is None and await self.needs_approval(tool, arguments, call.conversation):
-            problem = DENIED
+        # Not asked by `needs_approval`, which checks anew: a second look that runs out of time must not open the door.
+        if tool is not None and problem is None and tool.rule.approval:
+            problem = None if await self._covered(tool.rule, arguments, call.conversation) else DENIED
         call = await self._begin(caller, call)
         if tool is None or problem is not None:
             return await self._refuse(call, problem or f"There is no tool {name!r} at the moment.")
@@ -296,7 +320,7 @@ class Gateway:
     async def _run_approved(self, caller: Caller, call: Call) -> None:
         begun = await self._database.write(lambda connection: journal.begin_approved(connection, caller.lease, call))
         if begun:
-            await self._again(caller, call, f"{call.tool} is out of order. It was not done.", "error")
+            await self._again(caller, call, "It was not done.", "error")
 
     async def _settle_started(self, caller: Caller, call: Call) -> None:
         if call.idempotent or call.kind == "deliverable":
@@ -305,12 +329,16 @@ class Gateway:
             await self._finish(call, Result("unknown", journal.UNKNOWN), time.monotonic())
 
     async def _again(self, caller: Caller, call: Call, otherwise: str, status: str) -> None:
-        """Run it with its key; `otherwise` is its outcome when the tool is gone by now."""
-        tool = self.find(caller.team, call.tool)
+        """Run it with its key; `otherwise` ends its outcome when the tool is gone by now, or takes other arguments."""
+        tool, arguments = self.find(caller.team, call.tool), json.loads(call.arguments)
+        changed = self.problem(tool, arguments) if tool is not None else None
         if tool is None:
-            await self._finish(call, Result(status, otherwise), time.monotonic())
+            await self._finish(call, Result(status, f"{call.tool} is out of order. {otherwise}"), time.monotonic())
+        elif changed is not None:
+            words = f"{call.tool} takes other arguments by now ({changed}). {otherwise}"
+            await self._finish(call, Result(status, words), time.monotonic())
         else:
-            await self._run(tool, call, json.loads(call.arguments))
+            await self._run(tool, call, arguments)
 
     async def aclose(self) -> None:
         """Wait for the calls under way; each has a time limit of its own."""

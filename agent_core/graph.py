@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -147,11 +146,8 @@ def _client_function(tool: Mapping[str, Any]) -> FunctionTool:
 
 
 def _guardrail(rule: Guardrail) -> InputGuardrail[Turn]:
-    pattern = re.compile(rule.pattern, re.IGNORECASE)
-
     async def check(context: RunContextWrapper[Turn], _agent: Agent[Turn], _input: Any) -> GuardrailFunctionOutput:
-        tripped = pattern.search(context.context.said) is not None
-        return GuardrailFunctionOutput(output_info=rule.aloud, tripwire_triggered=tripped)
+        return GuardrailFunctionOutput(output_info=rule.aloud, tripwire_triggered=rule.trips(context.context.said))
 
     # Before the first token: a parallel one lets words and even tools out before it has decided.
     return InputGuardrail(guardrail_function=check, name=rule.name, run_in_parallel=False)

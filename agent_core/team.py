@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,9 +18,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from agent_core import cpu_time
 from agent_core.errors import Invalid, SetupError
 from agent_core.text import wellformed
 
+logger = logging.getLogger("parley.team")
+
+#: Of computing, for one pattern and one message. The demo's takes 2 ms for the longest message there is.
+GUARDRAIL_SECONDS = 0.1
 #: Of the deployment, and in its file alone: commands, addresses, secrets.
 IN_THE_FILE = frozenset({"servers"})
 
@@ -66,7 +72,8 @@ class ToolRule(_Data):
 class Server(_Data):
     """An MCP server: in this process (`python`), a child (`command`), or elsewhere (`url`)."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,30}$")
+    #: Two underscores are between its name and a tool's, and nowhere in it: one name must not be two tools.
+    name: str = Field(pattern=r"^[a-z](_?[a-z0-9-])*$", max_length=31)
     python: str | None = None
     options: Mapping[str, Any] = {}
     command: tuple[str, ...] | None = None
@@ -92,9 +99,18 @@ class Guardrail(_Data):
     def _compiles(self) -> Guardrail:
         try:
             re.compile(self.pattern)
-        except re.error as error:
-            raise ValueError(f"pattern {self.pattern!r}: {error}") from None
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"pattern {self.pattern[:100]!r}: {error}") from None
         return self
+
+    def trips(self, text: str) -> bool:
+        """Also when that can't be said in time: who wears a pattern out must not get past it."""
+        try:
+            with cpu_time.at_most(GUARDRAIL_SECONDS):
+                return re.search(self.pattern, text, re.IGNORECASE) is not None
+        except cpu_time.CpuTimeSpent:
+            logger.warning("guardrail %s: its pattern takes too long for a message; it was refused", self.name)
+            return True
 
 
 Mode = Literal["pipeline", "supervised", "realtime"]

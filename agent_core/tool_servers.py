@@ -111,7 +111,9 @@ class ToolServers:
         """Every known tool by its name, those of servers that are down too: a name must not change hands meanwhile."""
         known = self.accepted()
         often = Counter(d.name for d in known)
-        taken = [d if often[d.name] == 1 else d.named(d.key) for d in known]
+        # Nor does a tool take the full name of another server's by being called so.
+        full = tuple(f"{name}__" for name in self._connections)
+        taken = [d if often[d.name] == 1 and not d.name.startswith(full) else d.named(d.key) for d in known]
         often = Counter(d.name for d in taken)
         return {d.name: d for d in taken if often[d.name] == 1}
 

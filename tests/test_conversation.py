@@ -380,6 +380,23 @@ async def test_a_guardrail_answers_in_the_owners_words_and_is_forgotten_by_the_m
         assert door.turns._shop.models.seen[-1] == [{"role": "user", "content": "please"}]
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "a*a*a*a*b", "(?=(a+))+\\1x"])
+async def test_a_pattern_that_a_message_wears_out_refuses_it_and_holds_nobody_up(
+    core, watching, settings, caplog, pattern
+):
+    text = settings.team_file.read_text()
+    settings.team_file.write_text(text.replace("\\\\bdarn\\\\b", pattern.replace("\\", "\\\\")))
+    async with core("Gladly.") as door:
+        conversation = await door.start(ANA)
+        watch = watching(door, ANA, conversation)
+        first = await door.say(ANA, conversation, "a" * 16_000 + "!", client_message_id="m1")
+        assert (await watch.event(TurnFinished, turn=first.turn)).code == "guardrail"
+        assert "guardrail no_swearing: its pattern takes too long" in caplog.text
+        second = await door.say(ANA, conversation, "please", client_message_id="m2")
+        assert (await watch.event(TurnFinished, turn=second.turn)).code is None
+
+
 async def test_a_tool_of_the_client_pauses_the_turn_until_it_answers(core, watching):
     locate = ClientTool("locate", "Where the customer is", {"type": "object", "properties": {}})
     async with core([Call("locate", id="c1")], "You are in Oslo.") as door:

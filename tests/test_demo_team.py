@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import mcp
 import pytest
 
@@ -143,10 +141,10 @@ def test_numbers_that_customers_need_to_send_are_taken(text):
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("text", ["4" * 16_000, "4111 " * 3_200, "4111-" * 3_200, " " * 16_000])
-def test_a_long_message_is_read_at_once(text):
+def test_a_long_message_is_read_at_once(text, caplog):
     _refused(TEAM.agent(TEAM.start), text)
+    assert "takes too long" not in caplog.text
 
 
 def _refused(agent, text):
-    """As agent_core.graph compiles it."""
-    return any(re.compile(rule.pattern, re.IGNORECASE).search(text) for rule in agent.guardrails)
+    return any(rule.trips(text) for rule in agent.guardrails)

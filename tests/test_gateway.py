@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from agent_core.events import InterruptOpened, ToolFinished, TurnFinished
-from agent_core.gateway import title
-from agent_core.team import ToolRule
+import pytest
+
+from agent_core.events import InterruptOpened, ToolFinished, TurnFinished, TurnWaiting
+from agent_core.gateway import UNCHECKED, Gateway, Tool, title
+from agent_core.team import Server, ToolRule
+from agent_core.tool_servers import ServerConfig, ToolServers
 from tests.conftest import ANA
 from tests.scripted import Call
+from tests.test_recovery import wreck
+
+__all__ = ["wreck"]
 
 
 async def test_a_tool_that_takes_too_long_ends_as_unknown(core, watching, shop, settings):
@@ -99,3 +106,121 @@ def test_a_title_is_in_the_customers_language_and_never_fails():
         assert title(ToolRule(title={"en": f"Locking {hole}"}), {"card": "A-1"}, "en") is None, hole
     assert title(ToolRule(title={"en": "Locking {card"}), {"card": "{pin}"}, "en") == "Locking {card"
     assert title(rule, {"card": "{pin}", "pin": "1"}, "en") == "Locking {pin}"
+
+
+def released(settings: Any) -> None:
+    """From the next start on, the shop's tools take other arguments."""
+    text = settings.team_file.read_text()
+    settings.team_file.write_text(text.replace("tests.shop:create_server", "tests.shop:create_changed_server"))
+
+
+async def test_an_approved_call_that_its_tool_no_longer_takes_is_not_run(core, watching, shop, settings):
+    async with core([Call("lock", {"card": "A-1"})]) as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Lock it", client_message_id="m1")
+        watch = watching(door, ANA, conversation)
+        await watch.event(TurnWaiting)
+        interrupt = (await watch.event(InterruptOpened)).interrupt
+    released(settings)
+    async with core("I could not lock it.") as door:
+        await door.decide(ANA, conversation, interrupt, "approve")
+        watch = watching(door, ANA, conversation)
+        await watch.event(TurnFinished, status="done")
+        finished = await watch.event(ToolFinished)
+        assert shop.count("lock") == 0
+        assert finished.status == "error"
+        assert "'reason' is a required property" in finished.output
+        assert finished.output.endswith("It was not done.")
+        assert door.turns._shop.models.seen[0][-1]["output"] == finished.output
+
+
+async def test_a_call_cut_in_the_middle_that_its_tool_no_longer_takes_is_unknown(core, watching, wreck, shop, settings):
+    text = settings.team_file.read_text()
+    settings.team_file.write_text(text.replace("slow: {timeout: 30}", "slow: {timeout: 30, idempotent: true}"))
+    async with core([Call("slow")], "x") as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Go", client_message_id="m1")
+        await asyncio.wait_for(shop.running.wait(), 10)
+        address = wreck()
+        shop.go.set()
+    released(settings)
+    async with core("I am not sure it was done.", database_url=address) as door:
+        watch = watching(door, ANA, conversation)
+        await watch.event(TurnFinished, status="done")
+        finished = await watch.event(ToolFinished)
+        assert (finished.status, shop.count("slow")) == ("unknown", 1)
+        assert "'seconds' is a required property" in finished.output
+        assert "OUTCOME UNKNOWN" in finished.output
+
+
+def problem(schema: dict[str, Any], arguments: Any) -> str | None:
+    gateway = Gateway(ToolServers([]), {}, None, None)  # type: ignore[arg-type]
+    return gateway.problem(Tool("foreign", "", schema, ToolRule()), arguments)
+
+
+def of(part: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": part}, **more}
+
+
+def deep(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("schema", "arguments"),
+    [
+        (of({"pattern": "^(a+)+$"}), {"a": "a" * 60 + "b"}),
+        (of({"type": "array", "uniqueItems": True}), {"a": [{"n": n} for n in range(20_000)]}),
+        (of({"$ref": "#/$defs/a"}, **{"$defs": {"a": {"$ref": "#/$defs/a"}}}), {"a": 1}),
+        (of({"$ref": "#"}), deep(500)),
+        (of({"$ref": "#nowhere"}), {"a": 1}),
+        (of({"type": "strin"}), {"a": 1}),
+        (of({"enum": 5}), {"a": 1}),
+        (of({"multipleOf": 0.1}), {"a": 10**400}),
+        ({"type": "object", "patternProperties": {"(": {}}}, {"a": 1}),
+    ],
+    ids=["pattern", "quadratic", "itself", "deep", "nowhere", "type", "enum", "huge", "name"],
+)
+def test_a_schema_that_cannot_be_followed_takes_nothing_and_stops_nobody(schema, arguments):
+    assert problem(schema, arguments) == UNCHECKED
+
+
+def test_a_pattern_of_another_dialect_is_for_the_server_to_check():
+    words = of({"type": "string", "pattern": r"^\p{L}+$"})
+    assert problem(words, {"a": "1"}) is None
+    assert problem(words, {"a": 1}) == "a: 1 is not of type 'string'"
+    assert problem(of({"pattern": "^[a-z]+$"}), {"a": "1"}) == "a: '1' does not match '^[a-z]+$'"
+    assert problem(of({"pattern": "^[a-z]+$"}), {"a": "b"}) is None
+
+
+async def test_no_tool_takes_the_full_name_of_another_servers():
+    """What a rule, or an agent, calls `shop__lock` is the shop's, whatever others call theirs."""
+    configs = [
+        ServerConfig("shop", python="tests.shop:create_server"),
+        ServerConfig("other", python="tests.shop:create_impostor"),
+    ]
+    servers = ToolServers(configs)
+    await servers.start()
+    try:
+        named = {definition.name: definition.server for definition in servers.tools()}
+    finally:
+        await servers.aclose()
+    assert "shop__lock" not in named
+    assert named["other__shop__lock"] == "other"
+    assert named["lock"] == "shop"
+
+
+@pytest.mark.parametrize("name", ["a__b", "a_", "_a", "a___b"])
+def test_a_servers_name_holds_nothing_that_parts_it_from_its_tools(name):
+    """Else `a` with `b__c` and `a__b` with `c` are one name, one pin and one rule."""
+    with pytest.raises(ValueError, match="name"):
+        Server(name=name, python="tests.shop:create_server")
+
+
+@pytest.mark.parametrize("name", ["a", "my_shop", "my-shop-2", "a_1", "a-_b", "a" * 31])
+def test_any_other_name_is_a_servers(name):
+    assert Server(name=name, python="tests.shop:create_server").name == name

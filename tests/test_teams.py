@@ -394,6 +394,18 @@ async def test_a_version_that_this_process_cannot_read_is_said_once_and_passed_o
         ({}, {"tools": {"lock": {"covered_by": "displayOfer", "of": "card"}}}, "tools.lock.covered_by", "displayOfer"),
         ({}, {"tools": {"lock": {"aproval": True}}}, "tools.lock.aproval", "Extra inputs"),
         ({"guardrails": [{"name": "x", "pattern": "(", "aloud": "y"}]}, {}, "agents.0.guardrails.0", "pattern '('"),
+        (
+            {"guardrails": [{"name": "x", "pattern": "(" * 9000, "aloud": "y"}]},
+            {},
+            "agents.0.guardrails.0",
+            "recursion",
+        ),
+        (
+            {"guardrails": [{"name": "x", "pattern": "a{" + "9" * 30 + "}", "aloud": "y"}]},
+            {},
+            "agents.0.guardrails.0",
+            "too large",
+        ),
         ({"temperature": 3}, {}, "agents.0.temperature", "less than or equal to 2"),
         ({}, {"name": "other"}, "name", "the team here is shop"),
         ({}, {"agents": []}, "agents", "at least 1"),
