@@ -153,6 +153,10 @@ class Gateway:
         place = ".".join(str(part) for part in error.absolute_path)
         return f"{place}: {error.message}"[:500] if place else error.message[:500]
 
+    def takes(self, team: Team, name: str, raw: str) -> bool:
+        tool = self.find(team, name)
+        return tool is not None and self._parse(tool, raw)[1] is None
+
     def _validator(self, tool: Tool) -> Any:
         known = self._validators.get(tool.name)
         if known is None or (known[0] is not tool.schema and known[0] != tool.schema):

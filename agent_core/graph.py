@@ -21,6 +21,7 @@ from agents.tool_context import ToolContext
 
 from agent_core.gateway import Gateway, Tool
 from agent_core.models import Models
+from agent_core.readable import Readable
 from agent_core.team import Agent as AgentData
 from agent_core.team import Guardrail, Team
 
@@ -70,7 +71,7 @@ class _Graph:
         agent.handoff_description = data.description
         told = instructions(self._team, self._gateway, data, self._turn.language)
         agent.instructions = f"{told}\n\n{HEARD}" if self._turn.spoken else told
-        agent.model = self._models.model(self._turn.model or data.model, self._turn.write)
+        agent.model = Readable(self._models.model(self._turn.model or data.model, self._turn.write))
         agent.model_settings = self._settings(data)
         agent.tools = [*self._tools(data), *self._client_tools()]
         agent.handoffs = [self._handoff(self._team.agent(target)) for target in data.handoffs]

@@ -113,6 +113,7 @@ class Turn:
         self.ending = False  # how it ends, or pauses, is on its way into the log
         self._open = True
         self._taken: Draft | None = None  # words on their way into the log
+        self._astray = 0  # how often nothing but calls that can't be read came back
 
     # ---- the draft
 
@@ -177,7 +178,7 @@ class Turn:
             logger.warning("turn %s: the model misbehaved: %s", self.lease.turn, type(error).__name__)
             return await self._fail(TurnError(str(error)))
 
-    async def _think(self) -> Outcome:
+    async def _think(self) -> Outcome | None:
         shop = self._shop
         past = await self._past()
         self.said, self.spoken = past.said, past.spoken
@@ -270,17 +271,31 @@ class Turn:
 
     # ---- how it pauses
 
-    async def _wait(self, interruptions: Sequence[ToolApprovalItem]) -> Outcome:
-        questions = [self._question(item) for item in interruptions]
+    async def _wait(self, interruptions: Sequence[ToolApprovalItem]) -> Outcome | None:
+        asked = [item for item in interruptions if not await self._answered(item)]
+        if not asked:
+            self._astray += 1
+            return await (self._think() if self._astray < self._shop.settings.max_steps else self._give_up())
+        questions = [self._question(item) for item in asked]
         expires_at = log.now_ms() + round(self._shop.settings.approval_seconds * 1000)
         before = self._closed("complete")
         self.ending = True
         return await self._write(lambda c: approvals.ask(c, self.lease, questions, before, expires_at=expires_at))
 
+    async def _answered(self, item: ToolApprovalItem) -> bool:
+        """Wrong arguments need no yes. The SDK has one asked for whenever it can't read them; the gateway says so."""
+        name, gateway = item.name or "", self._shop.gateway
+        if self._clients(name) or gateway.takes(self.team, name, item.arguments or ""):
+            return False
+        await gateway.call(self, name, item.arguments or "", item.call_id or "")
+        return True
+
+    def _clients(self, name: str) -> bool:
+        return any(tool["name"] == name for tool in self.client_tools)
+
     def _question(self, item: ToolApprovalItem) -> Question:
         name, call = item.name or "", journal.call_id(item.call_id or "")
         arguments = journal.parse(item.arguments or "{}")
-        client = any(tool["name"] == name for tool in self.client_tools)
         rule = self.team.rule(name)
         return Question(
             Call(
@@ -290,7 +305,7 @@ class Turn:
                 self.agent,
                 name,
                 journal.canonical(arguments),
-                "client" if client else "tool",
+                "client" if self._clients(name) else "tool",
                 rule.idempotent,
                 title(rule, arguments, self.language),
             ),
