@@ -395,7 +395,7 @@ class InProcessConversations:
     async def erase(self, who: Principal, conversation: str) -> None:
         await self.stop(who, conversation)
         await self._db.write(lambda c: archive.erase(c, who, conversation))
-        self._feeds.forget(conversation)
+        self._feeds.end(conversation)
         await self._db.scrub()
 
     async def desk(self, who: Principal) -> Desk:

@@ -72,6 +72,7 @@ class Feed:
         self.newest = 0  # seq of the newest event that was published here
         self.draft: Draft | None = None
         self.users = 0
+        self.over = False  # the conversation was erased: nothing will happen in it any more
         self._bells: set[asyncio.Event] = set()
         # Counts the wake-ups from other processes: the log knows more than the ring. 0: there are no others.
         self.elsewhere = int(shared)
@@ -159,6 +160,14 @@ class Feeds:
         self._idle.pop(conversation, None)
         self._feeds.pop(conversation, None)
 
+    def end(self, conversation: str) -> None:
+        """It was erased: who watches it is through."""
+        feed = self._feeds.get(conversation)
+        if feed is not None:
+            feed.over = True
+            feed.ring_bells()
+        self.forget(conversation)
+
     def publish(self, conversation: str, logged: Iterable[Logged]) -> None:
         feed = self._feeds.get(conversation)
         if feed is not None:
@@ -195,8 +204,9 @@ class Watcher:
         self._looked = False  # into the log, just now: what another process is writing is there, too
 
     async def watch(self) -> AsyncIterator[Watched]:
+        """Until the conversation is erased."""
         with self._feed.bell() as bell:
-            while True:
+            while not self._feed.over:
                 bell.clear()
                 for item in await self._fresh():
                     yield item

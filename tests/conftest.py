@@ -169,6 +169,11 @@ class Watch:
         found = await self.until(matches)
         return found.event if isinstance(found, Logged) else found
 
+    async def over(self, seconds: float = 20) -> None:
+        """There is nothing more to see; raises what it ended with."""
+        async with asyncio.timeout(seconds):
+            await self._task
+
     @property
     def events(self) -> list[Any]:
         return [item.event for item in self.seen if isinstance(item, Logged)]

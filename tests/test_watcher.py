@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 from agent_core.events import Cursor, Logged, MessageAdded, MessageFinished, TextDelta, TurnFinished, TurnStarted
 from agent_core.feed import Draft, Feed, Watcher
+from tests.conftest import ANA
 
 TURN = "turn_1"
 
@@ -102,3 +103,13 @@ async def test_a_draft_saved_elsewhere_is_read_where_it_belongs():
     assert told[0] == started
     assert told[1].seq == 2
     assert told[2] == TextDelta(2, "msg_1", TURN, "lead", 0, "Of later")
+
+
+async def test_who_watches_a_conversation_that_is_erased_is_through(core, watching):
+    async with core("We open at nine.") as door:
+        conversation = await door.start(ANA)
+        watch = watching(door, ANA, conversation)
+        await door.say(ANA, conversation, "When do you open?", client_message_id="m1")
+        await watch.event(TurnFinished)
+        await door.erase(ANA, conversation)
+        await watch.over()
