@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from livekit.agents import Agent, AgentSession, StopResponse, llm
+from livekit.agents import Agent, AgentSession, llm
 from livekit.agents.voice import (
     ConversationItemAddedEvent,
     ErrorEvent,
@@ -44,6 +44,7 @@ from voice.line import SERVICE, Line, Telling
 from voice.llm import CoreLLM, Utterance
 from voice.options import STARTING, TurnTaking, session_options
 from voice.past import beside, past, with_outcome
+from voice.pipeline import PipelineAgent
 from voice.realtime import SPOKEN, RealtimeAgent
 from voice.rpc import Screen
 from voice.scribe import Scribe
@@ -117,17 +118,29 @@ class VoiceSession:
     async def start(self, **room: Any) -> None:
         """Joins the conversation as it stands now. `room`: for LiveKit's session."""
         snapshot = await self.door.snapshot(SERVICE, self.conversation)
-        self._following = asyncio.create_task(self.line.follow(Cursor.parse(snapshot["version"])))
         if not self.speech.can(self.mode):
             if not self.speech.can("pipeline"):
                 await self._end("not_configured", "speech")
                 return
             await self._change("pipeline", "not_configured", None)
         await self.live.start(self._agent(snapshot), **STARTING, **room)
-        for item in snapshot["items"]:
+        await self._take_up_questions()
+        # Not before: LiveKit says nothing yet while it starts, and whoever asks it to is stopped by an error.
+        self._following = asyncio.create_task(self.line.follow(Cursor.parse(snapshot["version"])))
+        self._following.add_done_callback(self._left_behind)
+
+    async def _take_up_questions(self) -> None:
+        """Those that are open now; some may have been answered on the screen while the call came about."""
+        for item in (await self.door.snapshot(SERVICE, self.conversation))["items"]:
             if item["kind"] == "interrupt" and item["status"] == "open":
                 self.asking.opened(as_asked(item))
         self._ask()
+
+    def _left_behind(self, following: asyncio.Task[None]) -> None:
+        """The conversation is gone, or can't be followed: what is answered there would not be heard here."""
+        if not following.cancelled():
+            logger.warning("the conversation can't be followed any more", exc_info=following.exception())
+            self.end("connection_lost", "lost")
 
     def _agent(self, snapshot: Mapping[str, Any]) -> Agent:
         match self.mode:
@@ -191,18 +204,17 @@ class VoiceSession:
     async def run_out(self, seconds: float, *, warned: float = WARNED_SECONDS) -> None:
         """A call has its length. The customer hears of it before, and when it ends."""
         await asyncio.sleep(max(0.0, seconds - warned))
-        self._aloud("soon")
+        self._aloud(voice_lines.line("soon", self.language))
         await asyncio.sleep(min(seconds, warned))
-        handle = self._aloud("limit")
+        handle = self._aloud(voice_lines.line("limit", self.language))
         if handle is not None:
             await asyncio.wait([asyncio.ensure_future(handle.wait_for_playout())], timeout=FAREWELL_SECONDS)
         self.end("limit", "limit")
 
-    def _aloud(self, said: voice_lines.Line) -> SpeechHandle | None:
-        """A line of the system's, in the customer's language; a realtime model may find words of its own for it."""
+    def _aloud(self, text: str) -> SpeechHandle | None:
+        """What the customer must hear; a realtime model may find words of its own for it."""
         if self.over.is_set():
             return None
-        text = voice_lines.line(said, self.language)
         return self.say(text) or self.live.generate_reply(instructions=f"Say this to the customer now: {text}")
 
     def _soon(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -224,7 +236,7 @@ class VoiceSession:
                 self.language = self.asking.language = language
                 self._soon(self._speak_another_language())
             case MessageAdded(role="operator"):
-                self.say(event.text)
+                self._aloud(event.text)
             case ToolFinished() if event.call in self._asked and self.mode == "realtime":
                 self._asked.discard(event.call)
                 self._soon(self._hand_in(event))
@@ -365,7 +377,7 @@ class VoiceSession:
             self.entered.clear()
             self.live.update_agent(PipelineAgent(self))
             await self.entered.wait()
-            self._aloud("pipeline")
+            self._aloud(voice_lines.line("pipeline", self.language))
             if isinstance(agent, SupervisedAgent):
                 self._take_up(*agent.unsaid())
         finally:
@@ -420,27 +432,6 @@ class VoiceSession:
         try:
             await self.door.decide(SERVICE, self.conversation, question.interrupt, decision)
         except ParleyError as error:  # decided on the screen meanwhile, or too late
-            self.live.say(said_in(self.language, error.aloud))
+            # Behind the interruption of what a realtime model says of the customer's words.
+            asyncio.get_running_loop().call_soon(self._aloud, said_in(self.language, error.aloud))
         return True
-
-
-class PipelineAgent(Agent):
-    """Speech to text, the core, text to speech."""
-
-    def __init__(self, owner: VoiceSession) -> None:
-        speech = owner.speech
-        super().__init__(instructions="", id="pipeline", llm=owner.core, stt=speech.stt, tts=speech.tts, vad=speech.vad)
-        self._owner = owner
-
-    async def on_enter(self) -> None:
-        self._owner.entered.set()
-
-    async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
-        began = new_message.metrics.get("started_speaking_at")
-        heard = Heard(new_message.text_content or "", self._owner.brief.identity, began)
-        if not heard.text.strip() or await self._owner.answered(heard):
-            raise StopResponse
-
-    def transcription_node(self, text: AsyncIterable[str], _settings: Any) -> AsyncIterable[str]:
-        """What is said is what is read of it, and what was heard when the customer breaks in."""
-        return self._owner.speakable(text)

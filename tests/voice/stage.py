@@ -208,19 +208,38 @@ async def conversing(core: Any, settings: Any, *steps: Any, **how: Any) -> Async
         yield door, remote
 
 
+class Arriving:
+    """The door of a call that is only coming about: `happens` is awaited behind its first look at the conversation."""
+
+    def __init__(self, door: VoiceDoor, happens: Callable[[], Any]) -> None:
+        self._door, self._happens = door, [happens]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._door, name)
+
+    async def snapshot(self, who: Any, conversation: str) -> Any:
+        found = await self._door.snapshot(who, conversation)
+        while self._happens:
+            await self._happens.pop()()
+        return found
+
+
 @asynccontextmanager
 async def calling(
     core: Any,
     settings: Any,
     *steps: Any,
     before: Callable[[Any, str], Any] | None = None,
+    meanwhile: Callable[[Any, str], Any] | None = None,
     mode: str = "pipeline",
     realtime: Any = None,
     throat: Throat | None = None,
+    loud: bool = False,
     silence: float = 6.0,
     **how: Any,
 ) -> AsyncIterator[Call]:
-    """A customer in a call. `before`: what happens in the conversation before they speak."""
+    """A customer in a call. `before`: what happens in the conversation before they call; `meanwhile`: until they are heard.
+    `loud`: with sound, also without a speech synthesis."""
     async with conversing(core, settings, *steps, **how) as (door, remote):
         conversation = await door.start(ANA)
         if before is not None:
@@ -229,9 +248,10 @@ async def calling(
         brief = replace(await remote.claim(SERVICE, asked.session), mode=mode)
         mouth, ear, watch = Mouth(), Ear(), Watch(door, ANA, conversation)
         speech = Speech(stt=mouth, tts=throat, realtime=realtime, realtime_hears=False, turns=AT_ONCE, silence=silence)
-        voice = VoiceSession(remote, brief, speech)
+        near: Any = Arriving(remote, lambda: meanwhile(door, conversation)) if meanwhile else remote
+        voice = VoiceSession(near, brief, speech)
         voice.live.input.audio, voice.live.output.transcription = Microphone(), ear
-        if throat is not None:
+        if throat is not None or loud:
             voice.live.output.audio = Loudspeaker()
         await voice.start()
         try:

@@ -72,18 +72,34 @@ async def test_what_was_decided_on_the_screen_is_not_asked_again(core, settings,
         assert shop.count("lock") == 1
 
 
-async def test_a_question_that_was_open_before_the_call_is_read_when_it_begins(core, settings, shop):
-    async def typed(door, conversation):
-        await door.say(ANA, conversation, "Lock my card A17.", client_message_id="t1")
-        async with asyncio.timeout(20):
-            async for item in door.watch(ANA, conversation):
-                if isinstance(getattr(item, "event", None), InterruptOpened):
-                    return
+async def typed(door, conversation):
+    """And the question is on the screen."""
+    await door.say(ANA, conversation, "Lock my card A17.", client_message_id="t1")
+    async with asyncio.timeout(20):
+        async for item in door.watch(ANA, conversation):
+            if isinstance(getattr(item, "event", None), InterruptOpened):
+                return
 
+
+async def test_a_question_that_was_open_before_the_call_is_read_when_it_begins(core, settings, shop):
     async with calling(core, settings, LOCK, "It is locked.", before=typed) as call:
         await call.ear.hears(QUESTION)
         await asyncio.wait_for(call.voice.settled(), 5)
         call.mouth.say("Yes.")
         await call.ear.hears("It is locked.")
         await call.watch.event(TurnFinished, status="done")
+        assert shop.count("lock") == 1
+
+
+async def test_what_was_decided_while_the_call_came_about_is_not_asked(core, settings, shop):
+    async def clicked(door, conversation):
+        (question,) = (await door.snapshot(ANA, conversation))["open"]
+        await door.decide(ANA, conversation, question, "approve")
+
+    steps = (LOCK, "It is locked.", "You are welcome.")
+    async with calling(core, settings, *steps, before=typed, meanwhile=clicked) as call:
+        await call.ear.hears("It is locked.")
+        call.mouth.say("Yes.")
+        await call.ear.hears("You are welcome.")
+        assert QUESTION not in call.ear.everything
         assert shop.count("lock") == 1

@@ -89,6 +89,12 @@ async def test_a_typed_message_is_answered_aloud_during_a_call(core, settings):
         await call.ear.hears("It is 42.")
 
 
+async def test_a_call_in_a_conversation_that_is_erased_is_over(core, settings):
+    async with calling(core, settings) as call:
+        await call.door.erase(ANA, call.conversation)
+        await asyncio.wait_for(call.voice.over.wait(), 20)
+
+
 async def test_a_turn_that_fails_says_so_aloud(core, settings):
     async with calling(core, settings, [Fail(ModelUnavailable())], "Back again.") as call:
         call.mouth.say("Hello?")

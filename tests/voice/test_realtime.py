@@ -20,7 +20,7 @@ from agent_core.events import (
     ToolFinished,
     TurnFinished,
 )
-from tests.conftest import ANA
+from tests.conftest import ANA, MAYA
 from tests.voice.fake_realtime import Call, Faults, Say, realtime_server
 from tests.voice.stage import calling
 
@@ -104,6 +104,36 @@ async def test_a_call_that_needs_a_yes_waits_for_the_customers_own(core, setting
         assert shop.count("lock") == 1
 
 
+def told_to_say(words):
+    return lambda event: event["type"] == "response.create" and words in str(event["response"].get("instructions"))
+
+
+async def test_a_model_that_has_no_voice_beside_it_says_that_a_no_came_too_late(core, settings, shop):
+    answers = (
+        [Call("lock", {"card": "A1"}, id="rt_1")],
+        [],
+        [Say("It is locked.")],
+        [Say("No?")],
+        [Say("It is done.")],
+    )
+    async with speaking(core, settings, script(*answers), loud=True) as (call, fake):
+        await fake.customer_says("Lock my card A1.")
+        opened = await call.watch.event(InterruptOpened)
+        await call.door.decide(ANA, call.conversation, opened.interrupt, "approve")
+        await call.watch.event(ToolFinished)
+        await fake.until(told_to_say("locked A1"))
+        call.voice.asking.opened(opened)  # as if the worker had not heard of the click yet
+        await fake.customer_says("No.")
+        await fake.until(told_to_say("already approved"))
+
+
+async def test_what_an_operator_writes_is_said_by_a_model_that_has_no_voice_beside_it(core, settings):
+    async with speaking(core, settings, script([Say("Maya says hello.")]), loud=True) as (call, fake):
+        await call.door.take_floor(MAYA, call.conversation)
+        await call.door.reply(MAYA, call.conversation, "Hello, Maya here.", client_message_id="o1")
+        await fake.until(told_to_say("Hello, Maya here."))
+
+
 async def test_a_handoff_changes_who_speaks(core, settings):
     answers = ([Call("transfer_to_expert")], [Say("Expert here.")], [Say("Expert here.")])
     async with speaking(core, settings, script(*answers)) as (call, fake):
@@ -124,6 +154,18 @@ async def test_the_text_before_is_given_to_the_model(core, settings):
     async with speaking(core, settings, script(), "Hello Ana.", before=typed) as (_call, fake):
         seeded = [e["item"]["content"][0]["text"] for e in fake.received if e["type"] == "conversation.item.create"]
         assert seeded == ["I am Ana.", "Hello Ana."]
+
+
+async def test_what_is_typed_while_the_line_to_the_model_comes_about_is_answered_aloud_and_so_is_the_next(
+    core, settings
+):
+    async def typed(door, conversation):
+        await door.say(ANA, conversation, "And in writing?", client_message_id="t1")
+
+    async with speaking(core, settings, script(), "It is 42.", "It is 43.", meanwhile=typed) as (call, _fake):
+        await call.ear.hears("It is 42.")
+        await call.door.say(ANA, call.conversation, "And now?", client_message_id="t2")
+        await call.ear.hears("It is 43.")
 
 
 async def test_an_answer_whose_socket_is_cut_is_given_by_the_core_in_the_same_call(core, settings):
