@@ -18,7 +18,6 @@ from app import gate_cli, pins_cli, sites_cli, teams_cli
 from app.repl.exit_codes import MEANINGS
 
 app = typer.Typer(
-    help="Parley: one conversation between a customer and a business's agent.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -31,7 +30,23 @@ app.add_typer(teams_cli.app, name="teams")
 app.add_typer(pins_cli.app, name="pins")
 app.add_typer(gate_cli.app, name="gate")
 
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
 CODES = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items()) + "."
+
+
+@app.callback()
+def parley(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Parley: one conversation between a customer and a business's agent."""
 
 
 @app.command()
@@ -51,13 +66,13 @@ def serve(
 
 @app.command()
 def voice() -> None:
-    """Wait for calls: the voice worker (needs a LiveKit server and the voice extra)."""
+    """Run the voice worker: it needs a LiveKit server."""
     try:
         worker = importlib.import_module("voice.worker")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "voice":
             raise
-        print("parley: voice is not installed here: make voice, or pip install 'parley[voice]'", file=sys.stderr)
+        print("parley: voice: not installed here: make voice, or pip install -e '.[voice]'", file=sys.stderr)
         raise typer.Exit(2) from None
     raise typer.Exit(worker.main())
 

@@ -86,7 +86,7 @@ def _runner() -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "voice":
             raise
-        raise SetupError("parley", "voice is not installed here: make voice, or pip install 'parley[voice]'") from None
+        raise SetupError("voice", "not installed here: make voice, or pip install -e '.[voice]'") from None
 
 
 def _now(line: str) -> None:

@@ -12,7 +12,7 @@ from app.books import run as book
 from app.teams_cli import Json
 
 app = typer.Typer(
-    help="What was measured of a realtime model's calls, and which modes of voice that opens: show, run.",
+    help="Which modes of voice a realtime model's calls of tools open.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -39,9 +39,9 @@ def run(
         Path | None, typer.Option("--scenarios", metavar="YAML", help="Instead of gate.yaml beside the team file.")
     ] = None,
 ) -> None:
-    """Measure it: run the scenarios with the configured realtime model, and keep what came of them.
+    """Measure the configured realtime model, and keep what came of it.
 
-    No business is touched: the demo's tools work on a temporary copy; a team of your own has its tools' names and schemas
-    from its servers, and their results from the scenarios.
+    It acts out the scenarios. No business is touched: the demo's tools work on a temporary copy; a team of your own has
+    its tools' names and schemas from its servers, and their results from the scenarios.
     """
     book("gate_book", "run", mode.value, times, scenarios)

@@ -10,7 +10,7 @@ from app.books import run
 from app.teams_cli import Author, Json, login
 
 app = typer.Typer(
-    help="The tools' definitions as they were first seen or approved: list, diff, approve. A changed one is not offered.",
+    help="The tools' definitions that agents may call. A changed one waits for approval.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

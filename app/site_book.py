@@ -115,7 +115,7 @@ def _described(settings: Settings, site: Site) -> str:
         "team": site.team or "the server's",
         "language": site.language,
         "theme": " ".join(f"{name}={value}" for name, value in site.theme.model_dump().items() if value is not None),
-        "greeting": " ".join(site.greeting) or "the widget's own",
+        "greeting": " ".join(site.greeting) or "the usual one",
         "starters": " ".join(site.starters) or "none",
     }
     told = "\n".join(f"  {name:9} {value}" for name, value in lines.items())

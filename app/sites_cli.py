@@ -10,7 +10,7 @@ import typer
 from app.books import run
 
 app = typer.Typer(
-    help="The sites that show the widget: list, add, show, set, secret, remove.",
+    help="The sites that show the widget.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

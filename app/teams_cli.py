@@ -11,7 +11,7 @@ import typer
 from app.books import run
 
 app = typer.Typer(
-    help="The versions of the team: list, show, diff, draft, discard, publish, rollback. The newest one answers.",
+    help="The versions of the team; the newest one answers.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -33,7 +33,7 @@ def show(
     which: Annotated[str, typer.Argument(metavar="WHICH", help=WHICH)] = "published",
     json: Json = False,
 ) -> None:
-    """Show one, as it is written in a team file (the servers are in the file alone)."""
+    """Show one, as a team file without its servers."""
     run("team_book", "show", which, as_json=json)
 
 
@@ -55,7 +55,7 @@ def draft(
     note: Note = None,
     author: Author = None,
 ) -> None:
-    """Keep this as the draft, if it hangs together, and show what it would change."""
+    """Keep this as the draft, and show what it would change."""
     run("team_book", "draft", file, base, note=note, author=author or login())
 
 
@@ -80,7 +80,7 @@ def rollback(
     to: Annotated[int | None, typer.Argument(metavar="VERSION", help="Instead of the one before.")] = None,
     author: Author = None,
 ) -> None:
-    """Let an old version answer again, from the next turn on, as a new version."""
+    """Let an old version answer again, as a new one."""
     run("team_book", "roll_back", to, author=author or login())
 
 

@@ -27,9 +27,7 @@ async def voice(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("voice", "ok", "is off: no LiveKit server is named", GET_A_SERVER)
         return
     if missing := _missing(settings):
-        yield Finding(
-            "voice", "setup", f"{missing} is not installed here", "make voice, or pip install 'parley[voice]'"
-        )
+        yield Finding("voice", "setup", f"{missing} is not installed here", "make voice, or pip install -e '.[voice]'")
     else:
         speech = "the embedded voice and ear, English" if settings.embedded_speech else "OpenAI's voice and ear"
         yield Finding("voice", "ok", speech)

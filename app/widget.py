@@ -27,6 +27,14 @@ FRAME_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src {connect}; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors "
 )
+#: Of a site that has none of its own.
+GREETING = {
+    "en": "Hello! How can we help you?",
+    "de": "Hallo! Wie können wir Ihnen helfen?",
+    "es": "¡Hola! ¿En qué podemos ayudarle?",
+    "fr": "Bonjour ! Comment pouvons-nous vous aider ?",
+    "ar": "مرحبًا! كيف يمكننا مساعدتك؟",
+}
 LOADER, SCRIPT, STYLE = "loader.js", "widget.js", "widget.css"
 
 router = APIRouter(include_in_schema=False)
@@ -55,8 +63,8 @@ async def asset(house: TheHouse, request: Request, file: str) -> Response:
 @router.get("/widget/{site}", response_class=HTMLResponse)
 async def frame(house: TheHouse, request: Request, site: str, mode: Annotated[Mode, Query()] = Mode.panel) -> Response:
     found = await house.door.site(site)
-    if found is None:
-        raise NotFound(site)
+    if found is None:  # in a frame of a page that its owner is looking at, most likely
+        return HTMLResponse(templates.get_template("no_site.html").render(), 404, {"Cache-Control": "no-store"})
     headers = {"Content-Security-Policy": _csp(house, found), "Cache-Control": "no-cache"}
     try:
         files = {"script": house.assets.name(SCRIPT), "style": house.assets.name(STYLE)}
@@ -98,7 +106,7 @@ def _told(house: House, site: Site, hosts: list[str]) -> dict[str, Any]:
         "team_label": reception.team,
         "language": site.language,
         "languages": reception.languages,
-        "greeting": site.greeting,
+        "greeting": site.greeting or GREETING,
         "starters": site.starters,
         "theme": site.theme.model_dump(),
         "origins": hosts,

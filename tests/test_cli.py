@@ -119,6 +119,20 @@ async def test_help_names_every_command_and_the_exit_codes(parley):
     assert "130 interrupted" in (await parley.run("chat", "--help")).out
 
 
+@pytest.mark.parametrize("group", ["", "sites", "teams", "pins", "gate"])
+async def test_help_says_in_a_whole_line_what_each_command_does(parley, group):
+    ran = await parley.run(*filter(None, [group, "--help"]))
+    commands = ran.out.partition("Commands:")[2].strip().splitlines()
+    assert len(commands) > 1
+    assert [line for line in commands if line.endswith("...")] == []
+
+
+async def test_both_ways_to_ask_for_the_version_are_answered(parley):
+    asked, named = await parley.run("--version"), await parley.run("version")
+    assert (asked.code, asked.out) == (named.code, named.out)
+    assert re.fullmatch(r"parley \d+\.\d+\.\d+\n", asked.out)
+
+
 @pytest.mark.parametrize("command", [["serve"], ["chat", "-p", "Hi"]])
 async def test_a_wrong_setting_is_one_line_that_names_it(parley, command):
     ran = await parley.run(*command, PARLEY_PORT="no number")

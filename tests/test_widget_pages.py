@@ -95,6 +95,13 @@ async def test_the_frame_tells_its_script_all_it_may_know_and_loads_nothing_else
     assert set(site) == known | {"identity_required", "voice", "demo_model"}
 
 
+async def test_a_site_that_greets_in_no_words_of_its_own_greets_in_those_of_all_languages(served: Served) -> None:
+    await served.house.door._db.write(lambda c: sites.add(c, SHOP.model_copy(update={"key": "plain", "greeting": {}})))  # type: ignore[attr-defined]
+    site = told((await served.http.get("/widget/plain")).text)
+    assert set(site["greeting"]) == set(site["languages"])
+    assert all(site["greeting"].values())
+
+
 async def test_the_frame_may_talk_with_the_media_server_and_knows_that_there_is_voice(
     core: OpenCore, settings: Settings, dist: Path
 ) -> None:
@@ -145,6 +152,12 @@ async def test_while_developing_pages_of_this_machine_may_show_it_on_any_port(se
 @pytest.mark.parametrize("site", ["nobody", "SHOP", "shop%2f..", "a" * 41, "%00", "shop%20"])
 async def test_a_site_that_is_none_has_no_frame(served: Served, site: str) -> None:
     assert (await served.http.get(f"/widget/{site}")).status_code == 404
+
+
+async def test_a_frame_of_no_site_tells_the_pages_owner_so(served: Served) -> None:
+    answer = await served.http.get("/widget/nobody")
+    assert "There is no such site" in answer.text
+    assert answer.headers["content-type"].startswith("text/html")
 
 
 async def test_the_frame_comes_in_three_modes(served: Served) -> None:

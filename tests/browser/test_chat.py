@@ -21,6 +21,16 @@ pytestmark = in_browser
 LIMIT = 16 * 1024
 
 
+async def test_a_step_without_a_title_that_is_done_is_not_said_to_be_under_way(stage: Stage) -> None:
+    await stage.serve([Call("lookup", {"q": "a"}), Call("lookup", {"q": "b"})], "Here it is.")
+    panel = await stage.chat()
+    await panel.say("Look it up")
+    await panel.hears("Here it is.")
+    steps = panel.root.locator("parley-activity li")
+    await expect(steps).to_have_count(2)
+    assert [text.strip() for text in await steps.all_text_contents()] == ["1 step done"] * 2
+
+
 async def test_an_answer_is_read_while_it_is_written(stage: Stage) -> None:
     hold = Hold()
     await stage.serve(["**Good** news: ", hold, "it is here."])

@@ -147,6 +147,20 @@ async def test_another_page_than_the_sites_shows_no_chat(stage: Stage) -> None:
     stage.troubles.clear()
 
 
+async def test_a_line_that_names_no_site_tells_the_pages_owner(stage: Stage) -> None:
+    await stage.serve()
+    context = await stage.browser()
+    await context.clock.install()
+    panel = await stage.visit(context, site="shpo")
+    await panel.launcher.click()
+    await expect(panel.root.get_by_role("heading")).to_have_text("There is no such site")
+    async with panel.page.expect_event("console", lambda m: "parley:" in m.text) as told:
+        await context.clock.fast_forward(10_000)
+    text = (await told.value).text
+    for word in ("Does http://127.0.0.1", 'the site "shpo"', stage.host.origin("localhost")):
+        assert word in text
+
+
 async def test_a_stranger_who_opens_the_frame_is_not_listened_to(stage: Stage) -> None:
     """A page that the frame was opened from, and one beside it, are not the page around it."""
     served = await stage.serve("Never said.")

@@ -166,6 +166,14 @@ async def test_at_320_pixels_nothing_has_to_be_scrolled_sideways(stage: Stage, l
     assert await panel.thread.evaluate(wide) == []
 
 
+@pytest.mark.parametrize("path", ["/", "/demo"])
+async def test_the_pages_of_the_server_itself_fit_into_320_pixels(stage: Stage, path: str) -> None:
+    served = await stage.serve()
+    page = await (await stage.browser(viewport={"width": 320, "height": 640})).new_page()
+    await page.goto(served.address + path)
+    assert await page.evaluate("() => document.documentElement.scrollWidth") == 320
+
+
 @pytest.mark.parametrize(
     ("name", "what"), [("thinking", ".dots"), ("writing", ".caret"), ("call connecting", ".meter")]
 )

@@ -173,6 +173,8 @@ class Widget {
   #again(): void {
     if (this.#ready || !this.#frame?.isConnected || this.#tries >= TRIES) return;
     this.#tries++;
+    const { site } = this.options;
+    console.warn(`parley: no chat came. Does ${this.origin} know the site "${site}", and ${location.origin} as its origin?`);
     this.#frame.src = this.#frame.src;
   }
 

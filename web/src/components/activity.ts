@@ -105,7 +105,7 @@ export class Activity extends LitElement {
     const [kind, icon, word] = this.#outcome(tool.status);
     return html`<li>
       <span class=${kind}>${icon}</span>
-      <span dir="auto">${harmless(tool.title ?? "") || this.texts.working}${word ? ` – ${word}` : nothing}</span>
+      <span dir="auto">${harmless(tool.title ?? "") || (kind === "ok" ? this.texts.doneOne : this.texts.working)}${word ? ` – ${word}` : nothing}</span>
     </li>`;
   }
 
