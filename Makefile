@@ -38,12 +38,12 @@ AGAIN := $(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST))
 
 # Two things at once: Python's packages and the widget. Where the widget can't be built, the server says so on its pages.
 run:
-	@$(AGAIN) -j2 $(VENV)/.runtime web-if-possible
+	@+$(AGAIN) -j2 $(VENV)/.runtime web-if-possible
 	@exec $(BIN)/parley serve
 
 .PHONY: web-if-possible
 web-if-possible:
-	@$(AGAIN) $(WIDGET) || echo 'The widget could not be built: npm and its registry are needed once. The rest runs.'
+	@+$(AGAIN) $(WIDGET) || echo 'The widget could not be built: npm and its registry are needed once. The rest runs.'
 
 web: $(WIDGET)
 

@@ -169,6 +169,19 @@ def test_a_python_that_is_too_old_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
+def test_make_run_serves_without_a_widget_and_warns_of_nothing_else(tmp_path: Path) -> None:
+    for name in (".venv/bin/uv", "deploy/requirements.lock", "pyproject.toml", ".venv/bin/parley", ".venv/.runtime"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('#!/bin/sh\necho "served: $*"\n')
+    (tmp_path / ".venv/bin/parley").chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "-f", str(ROOT / "Makefile"), "run"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert ran.stdout.splitlines()[-1] == "served: serve"
+    assert "The widget could not be built" in ran.stdout
+    assert "warning" not in ran.stderr
+
+
 # ---- the conversation
 
 
