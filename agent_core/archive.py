@@ -17,6 +17,7 @@ from agent_core.events import (
     FloorChanged,
     InterruptDecided,
     Logged,
+    ModeChanged,
     ToolFinished,
     TurnFinished,
     body,
@@ -148,6 +149,8 @@ def _endings(snapshot: dict[str, Any]) -> list[Event]:
         out.append(TurnFinished(snapshot["turn"]["id"], "stopped"))
     if snapshot["floor"]["holder"] != "agent":
         out.append(FloorChanged("agent"))
+    if snapshot["mode"] != "text":
+        out.append(ModeChanged("text", reason="left"))  # the call goes on in the original
     return out
 
 

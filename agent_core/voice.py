@@ -21,6 +21,7 @@ from agent_core.errors import Conflict, Fenced, Invalid, NotFound
 from agent_core.events import AgentChanged, Cursor, Event, MessageFinished, TurnFinished
 from agent_core.gateway import Tool, title
 from agent_core.journal import Call
+from agent_core.readable import readable
 from agent_core.team import Agent, Team
 from agent_core.turn import Workshop
 from agent_core.turn_rows import Lease, Outcome, Said
@@ -178,9 +179,12 @@ class InProcessVoice:
     async def sweep(self) -> None:
         """End the sessions whose worker is gone, or that nobody came for."""
         for row in await self._db.read(voice_rows.lapsed):
-            await self._door._write(row.conversation, partial(self._lapse, row=row))
+            await self._door._write(row.conversation, partial(self._lapse, session=row.id))
 
-    def _lapse(self, connection: Connection, row: Row[Any]) -> Outcome:
+    def _lapse(self, connection: Connection, session: str) -> Outcome:
+        row = next(iter(voice_rows.lapsed(connection, session)), None)
+        if row is None:  # its worker has come, or has given a sign of life meanwhile
+            return Outcome([], {})
         if row.status != "live":
             return self._end(connection, row, "nobody_came", None)
         place = turn_rows.load(connection, approvals.CORE, row.conversation)
@@ -291,7 +295,7 @@ class InProcessVoice:
         call = journal.call_id(call)
         running = self._running.get((turn, call))
         if running is None:
-            running = asyncio.create_task(self._call(session, turn, call, tool, arguments))
+            running = asyncio.create_task(self._call(session, turn, call, tool, readable(arguments)))
             self._running[turn, call] = running
             running.add_done_callback(lambda _task: self._running.pop((turn, call), None))
         done, _ = await asyncio.wait([running], timeout=RESULT_SECONDS)

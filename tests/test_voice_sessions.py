@@ -67,6 +67,16 @@ async def test_a_session_is_asked_for_claimed_once_and_left(core, watching):
         assert not await door.voice.beat(WORKER, asked.session)
 
 
+async def test_a_copy_that_is_made_during_a_call_is_a_conversation_in_writing(core, watching):
+    async with core("In writing.") as door:
+        conversation = await door.start(ANA)
+        await speaking(door, conversation)
+        copy = await door.fork(ANA, conversation)
+        assert [(await door.snapshot(ANA, c))["mode"] for c in (conversation, copy)] == ["pipeline", "text"]
+        await door.say(ANA, copy, "Hi", client_message_id="m1")
+        await watching(door, ANA, copy).event(TurnFinished, status="done")
+
+
 async def test_a_conversation_has_one_session_and_a_second_one_is_refused_or_takes_over(core):
     async with core() as door:
         conversation = await door.start(ANA)
@@ -114,6 +124,16 @@ async def test_a_worker_that_is_gone_makes_the_conversation_text_again_and_says_
         assert changed.reason == "worker_lost"
         assert "in writing" in changed.aloud
         assert (await door.voice.ask(ANA, conversation, take_over=False)).session != session
+
+
+async def test_a_worker_that_is_told_it_is_in_time_keeps_its_session(core):
+    async with core() as door:
+        for _ in range(10):
+            conversation = await door.start(ANA)
+            session = await speaking(door, conversation)
+            await let_the_lease_run_out(door, session)
+            _, alive = await asyncio.gather(door.voice.sweep(), door.voice.beat(WORKER, session))
+            assert (await door.snapshot(ANA, conversation))["mode"] == ("pipeline" if alive else "text")
 
 
 async def test_a_worker_dies_within_the_time_that_was_promised(core, watching):
@@ -190,6 +210,10 @@ async def test_a_call_runs_once_by_its_id_and_not_again_with_the_same_arguments(
     [
         ("charge", '{"amount": ', "not valid JSON"),
         ("charge", "[5]", "must be a JSON object"),
+        ("charge", '{"amount": NaN}', "must be a JSON object"),
+        ("charge", '{"amount": "\\ud83d"}', "not of type 'integer'"),
+        ("lock", '{"card": 1e999}', "must be a JSON object"),
+        ("lock", '{"card": ' + "[" * 9000 + "]" * 9000 + "}", "must be a JSON object"),
         ("charge", '{"amount": "five"}', "not of type 'integer'"),
         ("charge", '{"amount": 5, "tip": 1}', "tip"),
         ("teleport", "{}", "no tool"),
