@@ -9,6 +9,7 @@ from typing import Any
 
 from agent_core.demo import script
 from agent_core.language import kept
+from agent_core.turn_rows import WENT_ON
 from agent_core.voice import WAITING
 from tests.voice.fake_realtime import Call, FakeRealtime, Items, Say
 from voice.session import LANGUAGES
@@ -24,7 +25,7 @@ def moves(fake: FakeRealtime, items: Items) -> list[Say | Call]:
         return []
     tools = [tool["name"] for tool in fake.session("tools") or []]
     others = [name.removeprefix(TRANSFER) for name in tools if name.startswith(TRANSFER)]
-    seen = [i for item in items for i in _as_seen(item)]
+    seen = _as_seen_by_the_cores(items)
     said = script.decide(f"{fake.session('instructions')}\n{_language(seen)}", seen, tools, others)
     return [Say(m.text) if isinstance(m, script.Say) else Call(m.tool, dict(m.arguments)) for m in said]
 
@@ -36,6 +37,18 @@ def _language(seen: Items) -> str:
         if item.get("role") == "user":
             language = kept(language, item["content"], (), tuple(LANGUAGES))
     return f"Write in {LANGUAGES[language]}." if language is not None else ""
+
+
+def _as_seen_by_the_cores(items: Items) -> Items:
+    """What was withdrawn stands behind its call, before the words that withdrew it."""
+    seen: Items = []
+    for new in map(_as_seen, items):
+        waiting = next((i for i in reversed(seen) if i.get("output") == WAITING), None)
+        if waiting is not None and new[-1].get("output") == WENT_ON:
+            waiting["output"] = WENT_ON
+        else:
+            seen += new
+    return seen
 
 
 def _as_seen(item: dict[str, Any]) -> Items:
