@@ -136,11 +136,13 @@ def end(connection: Connection, row: Row[Any], reason: str, aloud: str | None = 
     return [ModeChanged("text", row.id, reason, aloud)] if row.status == "live" else []
 
 
-def lapsed(connection: Connection) -> list[Row[Any]]:
-    """Sessions whose lease is over, and that nobody has ended."""
+def lapsed(connection: Connection, session: str | None = None) -> list[Row[Any]]:
+    """Sessions whose lease is over, and that nobody has ended; with `session`, only that one."""
     query = sa.select(voice_sessions).where(
         voice_sessions.c.status != "ended", voice_sessions.c.lease_until <= log.now_ms()
     )
+    if session is not None:
+        query = query.where(voice_sessions.c.id == session).with_for_update()
     return list(connection.execute(query.limit(100)).all())
 
 
