@@ -32,7 +32,7 @@ NODE := $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 1
 NPM := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 QUIET_NPM := --ignore-scripts --no-audit --no-fund --loglevel=error
 
-AGAIN := $(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST))
+AGAIN := $(MAKE) --silent --no-print-directory -f $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run voice test check crash bench lock web
 

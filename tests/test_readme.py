@@ -180,6 +180,7 @@ def test_make_run_serves_without_a_widget_and_warns_of_nothing_else(tmp_path: Pa
     assert ran.stdout.splitlines()[-1] == "served: serve"
     assert "The widget could not be built" in ran.stdout
     assert "warning" not in ran.stderr
+    assert "up to date" not in ran.stdout
 
 
 # ---- the conversation
