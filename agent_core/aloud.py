@@ -119,16 +119,19 @@ async def aloud(text: AsyncIterable[str], on_screen: Callable[[], str]) -> Async
 
 
 class _Stream:
-    """Looks again only at what may go on in another way: of a line that is being said, at its last word."""
+    """Looks again only at what may go on in another way: of a line that is being said, at its last word; of what is
+    hidden, at its beginning and its end."""
 
     def __init__(self, on_screen: Callable[[], str]) -> None:
         self._on_screen = on_screen
         self._rest, self._told = "", 0  # and how much was said of what is to be said of the rest
         self._in_line = self._in_hidden = False
+        self._looked: int | None = None  # in one item that may become a list: up to which line
 
     def take(self, words: str) -> str:
+        goes_on = self._in_hidden and (words.isspace() or not (self._rest.endswith("\n") or "\n" in words))
         self._rest += words
-        if self._in_hidden and "\n" not in words:
+        if goes_on or self._in_item():
             return ""
         said = self._words() if self._in_line else ""
         if not self._in_line:
@@ -139,30 +142,47 @@ class _Stream:
     def end(self) -> str:
         if self._in_line:
             return _inline(self._rest)[self._told :]
-        return "".join(map(self._said, pieces(self._rest)))[self._told :]
+        return "".join(map(self._new, pieces(self._rest)))
 
-    def _said(self, piece: Piece) -> str:
-        return f"{self._on_screen()}\n" if piece.said is None else _inline(piece.said)
+    def _new(self, piece: Piece) -> str:
+        """What was not said of it yet."""
+        told, self._told = self._told, 0
+        if piece.said is None:
+            return "" if told else f"{self._on_screen()}\n"
+        return _inline(piece.said)[told:]
+
+    def _in_item(self) -> bool:
+        """Whether nothing has come but more lines of the only item so far."""
+        if self._looked is None:
+            return False
+        lines = _LINE.findall(self._rest, self._looked)
+        if not all(line[0].isspace() and not _ITEM.match(line) for line in lines):
+            self._looked = None
+            return False
+        self._looked = len(self._rest) - (0 if self._rest.endswith("\n") else len(lines[-1]))
+        return True
 
     def _blocks(self) -> str:
         """All that is certain; then the rest may begin with what is hidden and goes on, or be in a line."""
         out, start, self._in_hidden = "", 0, False
         found = [*pieces(self._rest, whole=False)]
         for piece in found:
-            said, ended = self._said(piece), self._rest[piece.end - 1] == "\n"
+            ended = self._rest[piece.end - 1] == "\n"
             if piece is found[-1] and (piece.said is None or not ended):
-                return out + self._goes_on(piece, said, start)
-            out, start, self._told = out + said[self._told :], piece.end, 0
+                return out + self._goes_on(piece, start)
+            out, start = out + self._new(piece), piece.end
         self._rest = self._rest[start:]
+        if _ITEM.match(self._rest) and "\n" in self._rest:
+            self._looked = self._rest.rfind("\n") + 1
         return out
 
-    def _goes_on(self, piece: Piece, said: str, start: int) -> str:
+    def _goes_on(self, piece: Piece, start: int) -> str:
         if piece.said is not None:
             self._rest, self._told, self._in_line = piece.said, 0, True
             return ""
-        new = said[self._told :]
-        self._rest, self._told = self._rest[start:], len(said)
-        self._in_hidden = start + len(self._rest) == piece.end and not self._rest.endswith("\n")
+        new, self._told = self._new(piece), 1
+        self._in_hidden = piece.end == len(self._rest)
+        self._rest = _ends_of(self._rest[start : piece.end]) + self._rest[piece.end :]
         return new
 
     def _words(self) -> str:
@@ -178,6 +198,15 @@ class _Stream:
         word = _inline(_WORD.sub("", line[cut:]))
         out, self._told = out + word[self._told :], max(self._told, len(word))
         return out
+
+
+def _ends_of(block: str) -> str:
+    """A hidden block without its middle: what it is, and whether it goes on, is to be seen of this as well."""
+    lines = _LINE.findall(block)
+    last = len(lines) - 1 - _run(lines[::-1], 0, str.isspace)
+    second = next((n for n in range(1, len(lines)) if _ITEM.match(lines[n])), 0)
+    kept = {0, 1, second, *range(last, len(lines))}
+    return "".join(line for n, line in enumerate(lines) if n in kept)
 
 
 def letters(text: str) -> Iterator[tuple[int, str]]:

@@ -89,6 +89,11 @@ SCRAPS += [
     "**b**",
     "\r",
     "x",
+    "- one\n",
+    "  more\n",
+    "1. two\n",
+    "| c |\n",
+    "```\n",
 ]
 
 
@@ -107,6 +112,28 @@ async def test_no_text_stops_the_clock(text):
     await said(text, 1000)
     shares([MessageFinished("m1", "t1", "a", text)], "none of it")
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["| a | b |\n" * 12_000, "- one\n" * 20_000, "- one\n" + "  and more\n" * 11_000, "- a\n- b\n" + "\n" * 120_000],
+)
+async def test_a_long_table_costs_what_its_length_costs(text):
+    """Each line was once looked at again with each that came after it; the bound is processor time."""
+    began = time.process_time()
+    await said(text, 4)
+    assert time.process_time() - began < 10
+
+
+async def test_what_was_said_to_be_on_the_screen_is_not_said_again_in_another_language():
+    lines = iter(["On your screen.", "Auf Ihrem Bildschirm zu sehen."])
+
+    async def coming():
+        for words in ("- one\n- two\n", "- three\n\n", "Which one?"):
+            yield words
+
+    heard = "".join([words async for words in aloud(coming(), lambda: next(lines))])
+    assert heard == "On your screen.\n\nWhich one?"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 1000])
