@@ -8,7 +8,7 @@ import re
 import pytest
 import yaml
 
-from agent_core.demo.script import Call, Move, decide
+from agent_core.demo.script import Call, Move, covered, decide
 from agent_core.settings import DEMO_TEAM
 from agent_core.team import read_team
 
@@ -45,3 +45,10 @@ def test_a_plan_is_known_by_its_name(plan: dict[str, str]) -> None:
         ]
         (move,) = decide("Write in English.", items, ["create_offer"], ())
         assert move == Call("create_offer", {"customer_number": "C-1001", "plan_id": plan["plan_id"]})
+
+
+def test_a_customer_is_identified_by_their_own_words_and_not_by_an_example():
+    known = "Topics:\n- customer identified"
+    assert covered("Agent: What is your customer number? It looks like C-1001.", known) == []
+    assert covered("Agent: It looks like C-1001.\nCustomer: c-1004, I think", known) == ["customer identified"]
+    assert covered("Agent: Thank you. To be sure it is you: your date of birth", known) == ["customer identified"]

@@ -232,11 +232,18 @@ async def test_the_curl_commands_hold_a_conversation(tmp_path: Path) -> None:
     script = block("Over HTTP", "bash").replace("--max-time 10", "--max-time 3") + "\necho; cat started.json"
     async with open_core(settings) as door, serving(settings, door) as served:
         out = await ran("bash", "-c", script, served=served, folder=tmp_path)
+        (line,) = (await served.http.get("/operator/conversations", headers=served.operator)).json()["conversations"]
+        history = await served.http.get(
+            f"/operator/conversations/{line['conversation']}/history", headers=served.operator
+        )
+    people = {
+        name for event in history.json()["events"] for name in (event.get("author"), event.get("operator")) if name
+    }
+    assert people == {"Maya"}
     assert '"token":' in out
     assert '"replayed":false' in out
     assert '"type":"message.finished"' in out
     assert '"type":"turn.finished"' in out
-    assert "Maya here." not in out.partition('"type":"turn.finished"')[0]
     assert '"cursor":' in out.partition('"type":"turn.finished"')[2]
     assert '"error"' not in out
 
