@@ -8,6 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -105,6 +106,8 @@ class Settings(BaseSettings):
     def _an_address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
+        if value is not None and "@" in urlsplit(value).netloc:  # it is shown, and logged
+            raise ValueError("no name and password in it: a key goes into OPENAI_API_KEY")
         return value.rstrip("/") if value else value
 
     @field_validator("livekit_url")

@@ -80,7 +80,7 @@ class KnownFirst(APIRoute):
         return await _somebody(who)
 
 
-async def _somebody(who: Bearer) -> Principal:
+async def _somebody(who: Principal | None) -> Principal:
     if who is None:
         raise NotFound("token")
     return who
@@ -128,7 +128,14 @@ async def _service(who: Bearer) -> Principal:
     return who
 
 
-CurrentSomebody = Annotated[Principal, Depends(_somebody)]
+async def _staff(who: Bearer) -> Principal:
+    """Whoever holds a secret of the server's own."""
+    if who is None or who.role not in ("operator", "service", "developer"):
+        raise NotFound("token")
+    return who
+
+
+CurrentStaff = Annotated[Principal, Depends(_staff)]
 CurrentVisitor = Annotated[Principal, Depends(_visitor)]
 CurrentOperator = Annotated[Principal, Depends(_operator)]
 CurrentService = Annotated[Principal, Depends(_service)]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from agent_core.settings import Settings
+from agent_core.errors import SetupError
+from agent_core.settings import Settings, read_settings
 from app import doctor
 from app.doctor import FAILING, SETUP, WELL, Finding, examine, exit_code
 from tests.fake_openai import FakeOpenAI, HangUp, Refuse
@@ -177,3 +178,13 @@ def test_findings_come_as_words_or_as_json(capsys, monkeypatch, settings):
     said = json.loads(capsys.readouterr().out)
     assert said["ok"] is False
     assert said["findings"][0]["subject"] == "configuration"
+
+
+def test_an_address_of_the_model_that_holds_a_password_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://maya:sesame@models.example/v1")
+    with pytest.raises(SetupError) as refused:
+        read_settings(_env_file=None, model="qwen3")
+    assert str(refused.value).startswith("OPENAI_BASE_URL: ")
+    assert "sesame" not in str(refused.value)

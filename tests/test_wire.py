@@ -114,6 +114,16 @@ async def test_the_routes_of_services_and_operators_are_no_visitors(served: Serv
     assert (await served.http.get(f"/conversations/{visitor.conversation}", headers=served.service)).status_code == 200
 
 
+async def test_how_the_servers_behind_are_is_nothing_for_visitors(served: Served) -> None:
+    """Names of tools and servers, and where one was not reached: a map for who means ill."""
+    visitor = await served.visitor()
+    customer = served.house.tokens.customer(Principal("customer", "customer:default:1", "default"))
+    for headers in ({}, visitor.headers, {"Authorization": f"Bearer {customer}"}):
+        assert (await served.http.get("/desk", headers=headers)).status_code == 404
+    for headers in (served.operator, served.service):
+        assert (await served.http.get("/desk", headers=headers)).json()["servers"]["shop"]["state"] == "ready"
+
+
 async def test_a_visitor_comes_back_with_the_token_and_finds_the_thread_again(served: Served) -> None:
     first = await served.http.post("/conversations", json={"thread": "mine"})
     token = first.json()["token"]
