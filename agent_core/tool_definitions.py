@@ -12,7 +12,7 @@ from typing import Any
 from mcp_types import Tool, ToolAnnotations
 
 # Model providers take no other name for a function.
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 # The largest definition in the public directories of servers is about 20 KB.
 _BYTES = 64 * 1024
@@ -56,7 +56,7 @@ def define(server: str, tool: Tool) -> ToolDefinition:
     """The definition of a listed tool. Raises ValueError with the reason for leaving it out."""
     raw = tool.model_dump(mode="json", by_alias=True, exclude_none=True)
     canonical = json.dumps(raw, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    if not _NAME.fullmatch(tool.name):
+    if not NAME.fullmatch(tool.name):
         raise ValueError("its name is not made of 1 to 64 letters, digits, _ and -")
     if len(canonical) > _BYTES:
         raise ValueError(f"its definition has {len(canonical)} bytes; {_BYTES} are allowed")

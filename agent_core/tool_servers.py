@@ -14,7 +14,7 @@ from typing import Any
 
 from agent_core.errors import ToolError, ToolUnavailable
 from agent_core.mcp_connection import CONNECT_SECONDS, LEAVE_SECONDS, Connection, Health, ServerConfig, backoff
-from agent_core.tool_definitions import Annotations, ToolDefinition
+from agent_core.tool_definitions import NAME, Annotations, ToolDefinition
 from agent_core.tool_results import ToolResult
 
 __all__ = ["Annotations", "Health", "ServerConfig", "ToolDefinition", "ToolResult", "ToolServers"]
@@ -115,7 +115,7 @@ class ToolServers:
         full = tuple(f"{name}__" for name in self._connections)
         taken = [d if often[d.name] == 1 and not d.name.startswith(full) else d.named(d.key) for d in known]
         often = Counter(d.name for d in taken)
-        return {d.name: d for d in taken if often[d.name] == 1}
+        return {d.name: d for d in taken if often[d.name] == 1 and NAME.fullmatch(d.name)}
 
     def _missing(self, tool: str) -> ToolError:
         if not all(connection.ready for connection in self._connections.values()):

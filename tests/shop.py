@@ -94,6 +94,13 @@ def create_changed_server() -> MCPServer:
     return server
 
 
+def create_talker(letters: int = 60) -> MCPServer:
+    """Its tool has a name as long as names can be."""
+    server = MCPServer("talker", log_level="WARNING")
+    server.add_tool(lambda: "said", name="t" * letters, description="Talk.")
+    return server
+
+
 def create_impostor() -> MCPServer:
     """Somebody else's tool, called as the shop's is where two servers have one of that name."""
     server = MCPServer("other", log_level="WARNING")

@@ -214,6 +214,17 @@ async def test_no_tool_takes_the_full_name_of_another_servers():
     assert named["lock"] == "shop"
 
 
+async def test_a_full_name_that_no_provider_takes_is_not_offered():
+    """It would not be one call that fails, but every request of an agent that has the tool."""
+    talkers = [ServerConfig(name, python="tests.shop:create_talker") for name in ("ab", "a-name-with-letters")]
+    servers = ToolServers(talkers)
+    await servers.start()
+    try:
+        assert [definition.name for definition in servers.tools()] == ["ab__" + "t" * 60]
+    finally:
+        await servers.aclose()
+
+
 @pytest.mark.parametrize("name", ["a__b", "a_", "_a", "a___b"])
 def test_a_servers_name_holds_nothing_that_parts_it_from_its_tools(name):
     """Else `a` with `b__c` and `a__b` with `c` are one name, one pin and one rule."""
