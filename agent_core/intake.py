@@ -27,6 +27,8 @@ def check_message(text: str, key: str) -> None:
         raise Invalid("text", "must be valid Unicode")
     if not key or len(key) > 180:
         raise Invalid("client_message_id", "1 to 180 characters")
+    if wellformed(key) != key:
+        raise Invalid("client_message_id", "must be valid Unicode")
 
 
 def check_customers(text: str, key: str) -> None:
@@ -47,6 +49,8 @@ def client_tools(tools: Sequence[ClientTool], ours: Callable[[str], bool]) -> st
             raise Invalid(f"tools.{n}.name", "1 to 64 letters, digits, _ and -")
         if ours(tool.name) or tool.name.startswith("transfer_to_"):
             raise Invalid(f"tools.{n}.name", f"{tool.name} is a name of the server's own")
+        if tool.name in [other.name for other in tools[:n]]:
+            raise Invalid(f"tools.{n}.name", f"{tool.name} is there twice")
     if not tools:
         return None
     return json.dumps([{"name": t.name, "description": t.description, "parameters": dict(t.parameters)} for t in tools])

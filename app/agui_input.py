@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 
 from agent_core.door import ClientTool
 from agent_core.errors import Invalid
+from agent_core.text import wellformed
 
 #: Roles that are the client's own record and never say anything.
 SILENT = ("activity", "reasoning")
@@ -118,7 +119,7 @@ def _text(place: int, content: str | Sequence[Any]) -> str:
 def _answer(place: int, message: ToolMessage) -> Answer:
     failed = message.error is not None
     output = _text(place, message.content) or message.error or ""
-    return Answer(place, message.tool_call_id, output, failed)
+    return Answer(place, _name(f"messages.{place}.toolCallId", message.tool_call_id), output, failed)
 
 
 def _verdict(place: int, entry: ResumeEntry) -> Verdict:
@@ -133,7 +134,15 @@ def _verdict(place: int, entry: ResumeEntry) -> Verdict:
         approved = approved and payload is True
     if edited is not None and not isinstance(edited, dict):
         raise Invalid(f"resume.{place}.payload.editedArgs", "an object with all arguments")
-    return Verdict(place, entry.interrupt_id, "approve" if approved else "reject", edited if approved else None)
+    interrupt = _name(f"resume.{place}.interruptId", entry.interrupt_id)
+    return Verdict(place, interrupt, "approve" if approved else "reject", edited if approved else None)
+
+
+def _name(field: str, name: str) -> str:
+    """No database has to look for what none can hold."""
+    if wellformed(name) != name:
+        raise Invalid(field, "must be valid Unicode")
+    return name
 
 
 def _tools(tools: Sequence[Tool]) -> list[ClientTool]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from agent_core import events as e
 from agent_core import snapshot as snapshots
@@ -68,6 +69,8 @@ def said(events: list[dict[str, Any]]) -> str:
         (user("x", ""), "messages.1.content"),
         (user("x", "x" * 16385), "messages.1.content"),
         (user("", "Hi"), "messages.1.id"),
+        (user("x\x00", "Hi"), "messages.1.id"),
+        ({"id": "x", "role": "tool", "toolCallId": "call\x00x", "content": "done"}, "messages.1.toolCallId"),
     ],
 )
 async def test_what_no_customer_can_say_is_refused_and_named(
@@ -176,6 +179,18 @@ async def test_a_client_may_not_take_the_name_of_a_tool_of_the_servers(core: Ope
     async with core() as door, serving(settings, door) as served:
         visitor = await served.visitor()
         assert await refused(visitor, run_input(user("1", "Hi"), tools=[{**PICK, "name": "charge"}])) == "tools.0.name"
+        assert await refused(visitor, run_input(user("1", "Hi"), tools=[PICK, PICK])) == "tools.1.name"
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.postgres
+async def test_what_no_database_can_hold_is_looked_for_in_none(core: OpenCore, settings: Any) -> None:
+    shared = settings.model_copy(update={"secret": SecretStr("s" * 32)})
+    async with core("Hello.") as door, serving(shared, door) as served:
+        visitor = await served.visitor()
+        assert await refused(visitor, run_input(user("x\x00", "Hi"))) == "messages.0.id"
+        resume = [{"interruptId": "int\x00", "status": "resolved"}]
+        assert await refused(visitor, run_input(resume=resume)) == "resume.0.interruptId"
 
 
 async def test_while_a_person_has_the_floor_a_run_ends_at_once(core: OpenCore, settings: Any) -> None:
