@@ -13,7 +13,7 @@ from agents import set_tracing_disabled
 
 from agent_core import sites, tool_pins
 from agent_core.conversations import InProcessConversations
-from agent_core.database import open_database
+from agent_core.database import Database, open_database
 from agent_core.deliverables import DELIVERABLES
 from agent_core.feed import Feeds
 from agent_core.gateway import Gateway
@@ -21,7 +21,7 @@ from agent_core.models import Models, models_for
 from agent_core.rehearsal import RehearsedServers
 from agent_core.settings import DEMO_TEAM, Settings
 from agent_core.site import Site, read_site
-from agent_core.team import Team, read_team
+from agent_core.team import Team, team_in_file
 from agent_core.teams import Teams
 from agent_core.tool_pins import Pins
 from agent_core.tool_servers import ServerConfig, ToolServers
@@ -49,40 +49,53 @@ async def open_core(
     """
     # The SDK posts traces, with content, to OpenAI as soon as a key is in the environment.
     set_tracing_disabled(True)
-    file = team or read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
+    file = team or team_in_file(settings)
     database = await open_database(settings.database_url, address=address)
     try:
-        teams = Teams(database, file, DELIVERABLES)
-        await teams.open()
-        own = own_code(settings, file)
-        pins = await database.read(lambda c: tool_pins.held_at_start(c, own))
-        models = models or models_for(settings)
+        shop = await _workshop(settings, database, file, models, rehearsed)
     except BaseException:
         await database.aclose()
         raise
+    door = InProcessConversations(shop)
+    try:
+        await _begin(door, shop)
+        yield door
+    finally:
+        await door.turns.aclose(GRACE_SECONDS)
+        await shop.gateway.aclose()
+        await shop.servers.aclose()
+        await shop.models.aclose()
+        await database.aclose()
+
+
+async def _workshop(
+    settings: Settings, database: Database, file: Team, models: Models | None, rehearsed: Mapping[str, Any] | None
+) -> Workshop:
+    """Everything made, nothing begun. Raises SetupError."""
+    teams = Teams(database, file, DELIVERABLES)
+    await teams.open()
+    own = own_code(settings, file)
+    pins = await database.read(lambda c: tool_pins.held_at_start(c, own))
+    models = models or models_for(settings)
     servers = _servers(file, pins, rehearsed)
     feeds = Feeds(shared=not settings.sqlite)
     gateway = Gateway(servers, DELIVERABLES, database, feeds)
     owner = Owner(f"{os.getpid()}-{secrets.token_hex(4)}", round(settings.lease_seconds * 1000), file.name)
     book = Pins(database, servers, own=own)
-    shop = Workshop(settings, database, feeds, gateway, servers, DELIVERABLES, models, teams, book, owner)
-    door = InProcessConversations(shop)
-    try:
-        if settings.environment == "development":
-            site = demo_site(settings, file.label)
-            await database.write(lambda c: sites.seed(c, site))
-        await servers.start()
-        await book.keep()
-        await database.listen(door.turns.wake, door.turns.wake_all)
-        await door.turns.recover(everything=settings.sqlite)
-        door.turns.start_chores()
-        yield door
-    finally:
-        await door.turns.aclose(GRACE_SECONDS)
-        await gateway.aclose()
-        await servers.aclose()
-        await models.aclose()
-        await database.aclose()
+    return Workshop(settings, database, feeds, gateway, servers, DELIVERABLES, models, teams, book, owner)
+
+
+async def _begin(door: InProcessConversations, shop: Workshop) -> None:
+    """The servers, what is left of the process before, and what is done at all times."""
+    settings, database = shop.settings, shop.database
+    if settings.environment == "development":
+        site = demo_site(settings, shop.teams.file.label)
+        await database.write(lambda c: sites.seed(c, site))
+    await shop.servers.start()
+    await shop.pins.keep()
+    await database.listen(door.turns.wake, door.turns.wake_all)
+    await door.turns.recover(everything=settings.sqlite)
+    door.turns.start_chores()
 
 
 def _servers(team: Team, pins: Mapping[str, str], rehearsed: Mapping[str, Any] | None) -> ToolServers:

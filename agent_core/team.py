@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -21,6 +21,9 @@ from pydantic_core import PydanticCustomError
 from agent_core import cpu_time
 from agent_core.errors import Invalid, SetupError
 from agent_core.text import wellformed
+
+if TYPE_CHECKING:
+    from agent_core.settings import Settings
 
 logger = logging.getLogger("parley.team")
 
@@ -228,6 +231,11 @@ def read_team(path: Path, values: Mapping[str, str] | None = None) -> Team:
         raise SetupError("PARLEY_TEAM_FILE", f"{path}: {place}: {words}") from None
     except (OSError, yaml.YAMLError, KeyError) as error:
         raise SetupError("PARLEY_TEAM_FILE", f"{path} can't be read: {error}") from None
+
+
+def team_in_file(settings: Settings) -> Team:
+    """The one of this installation. Raises SetupError."""
+    return read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
 
 
 def team_of(values: Any, servers: tuple[Server, ...] = ()) -> Team:

@@ -29,8 +29,11 @@ class Editor:
 
     def published(self, connection: Connection) -> Team:
         """As it answers now; before the first start, as the file has it. Raises Invalid."""
-        answering = team_rows.newest(connection, self.file.name)
-        return self.team(answering.body) if answering is not None else self.file
+        return self.of(team_rows.newest(connection, self.file.name))
+
+    def of(self, version: TeamVersion | None) -> Team:
+        """As this version has it; as the file has it before there is one. Raises Invalid."""
+        return self.team(version.body) if version is not None else self.file
 
     def team(self, body: Any) -> Team:
         """Raises Invalid."""

@@ -15,7 +15,7 @@ from agent_core import gate_rows, gate_scenarios
 from agent_core.errors import SetupError
 from agent_core.gate import Measured
 from agent_core.settings import Settings
-from agent_core.team import Team, read_team
+from agent_core.team import Team, team_in_file
 from agent_core.team_editor import Editor
 from agent_core.voice_gate import GateReport, VoiceGate, subject
 from app.books import opened
@@ -41,8 +41,7 @@ async def report(settings: Settings, database: Database) -> GateReport:
 
 
 async def _team(settings: Settings, database: Database) -> Team:
-    file = read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
-    return await database.read(Editor(file, ()).published)
+    return await database.read(Editor(team_in_file(settings), ()).published)
 
 
 def _lines(found: GateReport) -> list[str]:

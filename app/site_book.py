@@ -17,7 +17,7 @@ from agent_core.database import Database
 from agent_core.errors import Invalid, NotFound
 from agent_core.settings import Settings
 from agent_core.site import Site, identity_secret, read_site
-from agent_core.team import read_team
+from agent_core.team import team_in_file
 from agent_core.team_editor import Editor
 from app.books import opened
 from app.tokens import signing_secret
@@ -96,7 +96,7 @@ def _read(file: Path | None) -> dict[str, Any]:
 
 async def _check(settings: Settings, database: Database, site: Site) -> None:
     """What only the team knows."""
-    file = read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
+    file = team_in_file(settings)
     team = await database.read(Editor(file, ()).published)
     if site.team not in (None, team.name):
         raise Invalid("team", f"the team here is {team.name}")

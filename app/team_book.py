@@ -18,7 +18,7 @@ from agent_core.deliverables import DELIVERABLES
 from agent_core.door import TeamDraft, TeamVersion
 from agent_core.errors import Invalid
 from agent_core.settings import Settings
-from agent_core.team import IN_THE_FILE, Team, read_team
+from agent_core.team import IN_THE_FILE, Team, team_in_file
 from agent_core.team_editor import SHORT, Editor
 from app.books import changes, moment, opened
 
@@ -115,7 +115,7 @@ def _answers(version: TeamVersion) -> str:
 
 
 def _editor(settings: Settings) -> Editor:
-    return Editor(read_team(settings.team_file, {"tools_database": str(settings.tools_database)}), DELIVERABLES)
+    return Editor(team_in_file(settings), DELIVERABLES)
 
 
 def _find(connection: Connection, editor: Editor, which: str) -> Team:

@@ -26,17 +26,18 @@ class Records:
 
 
 async def team(settings: Settings) -> AsyncIterator[Finding]:
+    from agent_core.team import team_in_file
+    from agent_core.team_editor import Editor
     from app.doctor import Finding
-    from app.repl.attach import team_of
 
     try:
-        file = team_of(settings)
+        file = team_in_file(settings)
     except SetupError as error:
         yield Finding("team", "setup", str(error), f"correct {error.setting}")
         return
     records = await _records(settings, file)
     try:
-        answering = _answering(records, file)
+        answering = Editor(file, ()).of(records.answering)
     except ParleyError as error:
         yield Finding("team", "setup", f"what is published can't answer: {error}", "publish another: parley teams")
         return
@@ -65,12 +66,6 @@ async def _records(settings: Settings, file: Team) -> Records:
         return Records()
     finally:
         await database.aclose()
-
-
-def _answering(records: Records, file: Team) -> Team:
-    from agent_core.team import team_of
-
-    return team_of(records.answering.body, file.servers) if records.answering is not None else file
 
 
 def _team(records: Records, team: Team) -> Finding:

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from agent_core.errors import AnswerCut, Conflict, Invalid, ModelUnavailable, NotFound
+from agent_core.team import team_in_file
 from app.repl import exit_codes, loop
-from app.repl.attach import DEVELOPER, team_of
+from app.repl.attach import DEVELOPER
 from app.repl.chat import Chat
 from app.repl.commands import COMMANDS, act, act_all
 from app.repl.plain import AnswerPrinter, JsonPrinter, PlainPrinter
@@ -203,7 +204,7 @@ async def test_what_an_agent_is_told_can_be_read_where_the_team_is_at_hand(core,
     async with talk(core) as it:
         with pytest.raises(Conflict, match="keeps to itself"):
             await act(it.chat, Line("you", "/prompt"))
-        it.chat.team = team_of(settings)
+        it.chat.team = team_in_file(settings)
         await it.pipe("/prompt", "/prompt expert", "/prompt nobody")
         assert "# lead: Answers first.\n# tools: lookup, charge" in it.printed
         assert "# You know more.\n" in it.printed

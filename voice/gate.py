@@ -27,7 +27,7 @@ from agent_core.gate import CLASSES, Measured
 from agent_core.gate_scenarios import Before, Scenario, Scenarios
 from agent_core.models import Models
 from agent_core.settings import Settings
-from agent_core.team import Team, read_team
+from agent_core.team import Team, team_in_file
 from voice.door import VoiceDoor
 from voice.gate_score import Seen, faults
 from voice.line import SERVICE
@@ -86,7 +86,7 @@ class Stage:
                 "voice_gate": "off",
             }
         )
-        servers = read_team(settings.team_file, {"tools_database": str(business)}).servers
+        servers = team_in_file(settings).servers
         agents = tuple(
             agent.model_copy(update={"voice": agent.voice.model_copy(update={"modes": (self.mode,)})})
             for agent in self.team.agents

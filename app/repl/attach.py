@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from agent_core.door import Conversations, Principal
 from agent_core.errors import NotFound, SetupError
 from agent_core.settings import Settings
-from agent_core.team import Team, read_team
+from agent_core.team import Team, team_in_file
 
 DEVELOPER = Principal("developer", "developer")
 SERVICE = Principal("service", "service")
@@ -63,11 +63,6 @@ async def _at(stack: AsyncExitStack, settings: Settings, server: str, *, own: bo
     return Entry(door, who, f"at {server}", await published(settings) if own else None)
 
 
-def team_of(settings: Settings) -> Team:
-    """Raises SetupError."""
-    return read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
-
-
 async def published(settings: Settings) -> Team:
     """As it answers now. Raises SetupError."""
     from agent_core.database import look_into
@@ -75,7 +70,7 @@ async def published(settings: Settings) -> Team:
 
     database = await look_into(settings.database_url)
     try:
-        return await database.read(Editor(team_of(settings), ()).published)
+        return await database.read(Editor(team_in_file(settings), ()).published)
     finally:
         await database.aclose()
 
