@@ -37,6 +37,11 @@ def every(connection: Connection, subject: Subject) -> list[Measured]:
     ]
 
 
+def newest(connection: Connection, subject: Subject) -> int:
+    """The number of the newest row; 0 where there is none. Rows are added only, so the same number is the same rows."""
+    return connection.execute(sa.select(sa.func.max(gate_results.c.id)).where(*_of(subject))).scalar() or 0
+
+
 def _newest(connection: Connection, subject: Subject, which: sa.ColumnElement[bool]) -> Sequence[Row[Any]]:
     query = sa.select(gate_results).where(*_of(subject), which).order_by(gate_results.c.id.desc()).limit(KEPT)
     return connection.execute(query).all()

@@ -20,6 +20,8 @@ from agent_core.team import Agent, Team
 LOST = "realtime_failed"
 #: How a call ends that kept its model.
 WELL = ("left", "limit")
+#: Kept of the team as it is; those of its versions before are of no use.
+VERDICTS = 32
 
 
 class VoiceClosed(Overloaded):
@@ -44,10 +46,12 @@ class GateReport:
 
 
 class VoiceGate:
-    """`team`: the one that answers now."""
+    """`team`: the one that answers now. What follows from the rows is kept until there is another row."""
 
     def __init__(self, settings: Settings, team: Callable[[], Team]) -> None:
         self._settings, self._team = settings, team
+        self._told: tuple[Team, str] | None = None
+        self._verdicts: dict[tuple[Subject, tuple[str, ...]], tuple[int, Verdict]] = {}
 
     @property
     def on(self) -> bool:
@@ -63,8 +67,16 @@ class VoiceGate:
         return mode not in GATED or not self.on or self.verdict(connection, mode, [agent]).open
 
     def verdict(self, connection: Connection, mode: str, agents: list[Agent]) -> Verdict:
-        subject, team = self._subject(mode), self._team()
-        return gate.judge(mode, subject.model, gate_rows.every(connection, subject), gate.needed(team, agents))
+        asked = self._subject(mode), gate.needed(self._team(), agents)
+        newest = gate_rows.newest(connection, asked[0])
+        known = self._verdicts.get(asked)
+        if known is not None and known[0] == newest:
+            return known[1]
+        if len(self._verdicts) >= VERDICTS:
+            self._verdicts.clear()
+        verdict = gate.judge(mode, asked[0].model, gate_rows.every(connection, asked[0]), asked[1])
+        self._verdicts[asked] = newest, verdict
+        return verdict
 
     def report(self, connection: Connection) -> GateReport:
         team = self._team()
@@ -86,14 +98,21 @@ class VoiceGate:
             gate_rows.called(connection, self._subject(session.mode), well=well)
 
     def _subject(self, mode: str) -> Subject:
-        return subject(self._settings, self._team(), mode)
+        team = self._team()
+        if self._told is None or self._told[0] is not team:
+            self._told = team, gate.told(team)
+        return _subject(self._settings, team.name, self._told[1], mode)
 
 
 def subject(settings: Settings, team: Team, mode: str) -> Subject:
+    return _subject(settings, team.name, gate.told(team), mode)
+
+
+def _subject(settings: Settings, team: str, told: str, mode: str) -> Subject:
     """A supervised model is as good as the one that it asks; of another provider, the same name may be another model."""
     model = settings.voice_realtime_model
     if settings.openai_base_url not in (None, OPENAI):
         model = f"{model} at {urlsplit(settings.openai_base_url).hostname}"
     if mode == "supervised":
         model = f"{model}, asking {settings.text_model}"
-    return Subject(team.name, gate.told(team), mode, model[:200])
+    return Subject(team, told, mode, model[:200])
