@@ -31,6 +31,7 @@ from agent_core.sites import Sites
 from agent_core.snapshot import Snapshot, empty, fold
 from agent_core.tables import conversations
 from agent_core.team_desk import InProcessTeamDesk
+from agent_core.text import wellformed
 from agent_core.turn import Workshop
 from agent_core.turn_rows import Lease, Outcome, Said
 from agent_core.turns import Turns
@@ -272,9 +273,9 @@ class InProcessConversations:
         self, who: Principal, conversation: str, call: str, output: str, *, failed: bool = False
     ) -> Decision:
         intake.check_size("output", output)
-        status = "error" if failed else "ok"
+        status, told = "error" if failed else "ok", wellformed(output)
         outcome = await self._write(
-            conversation, lambda c: approvals.answer(c, who, conversation, call, output, status, self._shop.owner)
+            conversation, lambda c: approvals.answer(c, who, conversation, call, told, status, self._shop.owner)
         )
         return _decision(outcome)
 

@@ -367,6 +367,21 @@ async def test_a_handoff_lasts(core, watching):
         ]
 
 
+@pytest.mark.parametrize("odd", ["a\x00b", "a\ud83d"], ids=["NUL", "half a character"])
+async def test_what_a_clients_tool_answers_fits_into_every_database(core, watching, odd):
+    tool = ClientTool("paint", "Paints.", {"type": "object"})
+    async with core([Call("paint")], "Painted.") as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Paint", client_message_id="m1", client_tools=[tool])
+        watch = watching(door, ANA, conversation)
+        await watch.event(TurnWaiting)
+        call = (await watch.event(ToolCalled)).call
+        for _ in range(2):  # sent again, it is the same answer
+            await door.answer_call(ANA, conversation, call, odd)
+        await watch.event(TurnFinished, status="done")
+        assert (await watch.event(ToolFinished)).output == odd.replace(odd[1], "\ufffd")
+
+
 async def test_a_guardrail_answers_in_the_owners_words_and_is_forgotten_by_the_model(core, watching):
     async with core("Gladly.") as door:
         conversation = await door.start(ANA)
