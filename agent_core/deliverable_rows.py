@@ -159,8 +159,8 @@ def _follow_up(
     return Outcome(logged, {"turn": turn, "cursor": str(row.head + len(before))}, lease)
 
 
-def accepted(connection: Connection, conversation: str, kind: str, subject: str) -> bool:
-    """Whether the customer accepted the newest version of this subject."""
+def acceptances(connection: Connection, conversation: str, kind: str, subject: str) -> int:
+    """How many versions of this subject the customer accepted; none counts any more when the newest was not."""
     query = (
         sa.select(deliverables.c.status)
         .where(
@@ -169,6 +169,6 @@ def accepted(connection: Connection, conversation: str, kind: str, subject: str)
             deliverables.c.subject == subject_key(subject),
         )
         .order_by(deliverables.c.version.desc())
-        .limit(1)
     )
-    return connection.execute(query).scalar() == "accept"
+    statuses = list(connection.execute(query).scalars())
+    return statuses.count("accept") if statuses[:1] == ["accept"] else 0

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from agent_core import cpu_time, deliverable_rows, journal
 from agent_core.breaker import Breaker
+from agent_core.coverage import covered
 from agent_core.database import Database
 from agent_core.deliverable import Deliverable
 from agent_core.errors import ParleyError, ToolError, ToolTimedOut, ToolUnavailable
@@ -169,15 +170,9 @@ class Gateway:
         """Whether the customer must say yes first. Wrong arguments need no yes: they are answered at once."""
         if not tool.rule.approval or self.problem(tool, arguments) is not None:
             return False
-        return not await self._covered(tool.rule, arguments, conversation)
-
-    async def _covered(self, rule: ToolRule, arguments: Mapping[str, Any], conversation: str) -> bool:
-        if rule.covered_by and rule.of and rule.of in arguments:
-            kind, subject = rule.covered_by, str(arguments[rule.of])
-            return await self._database.read(
-                lambda connection: deliverable_rows.accepted(connection, conversation, kind, subject)
-            )
-        return False
+        return not await self._database.read(
+            lambda c: covered(c, conversation, tool.name, tool.rule, arguments, begun=False)
+        )
 
     # ---- the call
 
@@ -186,13 +181,11 @@ class Gateway:
         tool = self.find(caller.team, name)
         arguments, problem = self._parse(tool, raw)
         call = self._call(caller, name, tool, arguments, call_id)
-        # Not asked by `needs_approval`, which checks anew: a second look that runs out of time must not open the door.
-        if tool is not None and problem is None and tool.rule.approval:
-            problem = None if await self._covered(tool.rule, arguments, call.conversation) else DENIED
-        call = await self._begin(caller, call)
         if tool is None or problem is not None:
+            call, _ = await self._begin(caller, call, ToolRule(), arguments)
             return await self._refuse(call, problem or f"There is no tool {name!r} at the moment.")
-        return await self._run(tool, call, arguments)
+        call, allowed = await self._begin(caller, call, tool.rule, arguments)
+        return await self._run(tool, call, arguments) if allowed else await self._refuse(call, DENIED)
 
     def _parse(self, tool: Tool | None, raw: str) -> tuple[dict[str, Any], str | None]:
         if len(raw) > ARGUMENT_BYTES:
@@ -219,15 +212,21 @@ class Gateway:
             title(rule, arguments, caller.language),
         )
 
-    async def _begin(self, caller: Caller, call: Call) -> Call:
+    async def _begin(
+        self, caller: Caller, call: Call, rule: ToolRule, arguments: Mapping[str, Any]
+    ) -> tuple[Call, bool]:
+        """The call as the journal has it, and whether it may run. Of two at once one is looked at after the other."""
         before = caller.take_words()
-        call, _ = await self._database.write(
-            lambda connection: journal.begin(connection, caller.lease, call, before),
-            lambda outcome: self._feeds.publish(call.conversation, outcome[1]),
-        )
+
+        def work(connection: Connection) -> tuple[Call, list[Logged], bool]:
+            begun, logged = journal.begin(connection, caller.lease, call, before)
+            at = (connection, call.conversation, call.tool)
+            return begun, logged, not rule.approval or covered(*at, rule, arguments, begun=True)
+
+        begun, _, allowed = await self._database.write(work, lambda out: self._feeds.publish(call.conversation, out[1]))
         if before:
             caller.words_logged()
-        return call
+        return begun, allowed
 
     async def _refuse(self, call: Call, problem: str) -> str:
         await self._finish(call, Result("error", problem), time.monotonic())
