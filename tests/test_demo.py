@@ -159,7 +159,8 @@ def test_it_repeats_what_a_failed_tool_said():
 def test_the_analyst_names_topics_of_its_list_alone():
     instructions = "Read.\n\nTopics:\n- customer identified\n- offer made"
     assert covered("Customer: I am C-1001", instructions) == ["customer identified"]
-    assert covered("Agent: Here is your offer", instructions) == ["offer made"]
+    assert covered("Agent: Here is your offer", instructions) == ["customer identified", "offer made"]
+    assert covered("Agent: Your number is in the mail of C-1001", instructions) == []
 
 
 async def test_words_go_out_one_by_one_and_calls_have_ids_of_their_own():
