@@ -64,7 +64,7 @@ class ToolRule(_Data):
     editable: tuple[str, ...] = ()
     #: May be run again with the same Idempotency-Key when its outcome got lost.
     idempotent: bool = False
-    #: No approval is asked when the customer accepted this deliverable for the argument `of`.
+    #: No approval is asked when the customer accepted this deliverable for the argument `of`: once for each acceptance.
     covered_by: str | None = None
     of: str | None = None
     timeout: float = Field(15, gt=0, le=300)
