@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ON_A_COPY = "The demo business's tools are really called, on a temporary copy of it that is thrown away."
 CANNED = "No tool of the business is called: its servers are asked for names and schemas, and the scenarios say what tools answer."
+#: Whole rounds: each scenario as often as every other.
+BROKEN_OFF = "Broken off after {through} of {times} rounds. What these have shown is kept."
 OFF = "PARLEY_VOICE_GATE=off: every mode is offered that the team names, whatever was measured."
 
 
@@ -68,13 +70,20 @@ async def run(settings: Settings, mode: str, times: int, file: Path | None) -> s
     print(
         f"{mode}, {about.model}: {count} scenarios, {times} times each. {CANNED if canned else ON_A_COPY}", flush=True
     )
+    runs: list[Any] = []
     try:
-        measured = await runner.measure(runner.Stage(settings, team, mode), scenarios, times=times, told=_now)
+        async for of_a_round in runner.rounds(runner.Stage(settings, team, mode), scenarios, times=times, told=_now):
+            runs += of_a_round
+    except BaseException:  # Ctrl-C, too
+        if runs:
+            print(BROKEN_OFF.format(through=len(runs) // count, times=times), flush=True)
+        raise
     finally:
         logging.disable(logging.NOTSET)
-    async with opened(settings) as database:
-        await database.write(lambda c: gate_rows.keep(c, about, measured))
-        found = await report(settings, database)
+        measured = runner.counted(runs, scenarios, team)
+        async with opened(settings) as database:
+            await database.write(lambda c: gate_rows.keep(c, about, measured))
+            found = await report(settings, database)
     return "\n".join(["", *(_class(row, times) for row in measured), "", *_lines(found)])
 
 

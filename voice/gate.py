@@ -103,26 +103,24 @@ def check(settings: Settings) -> None:
         raise SetupError("OPENAI_API_KEY", "the gate measures a realtime model; the embedded voice and ear have none")
 
 
-async def measure(
+async def rounds(
     stage: Stage, scenarios: Scenarios, *, times: int, told: Callable[[str], None] = print
-) -> list[Measured]:
-    """Run each scenario so often. `told` is given a line for each scenario as soon as it is through."""
+) -> AsyncIterator[list[Run]]:
+    """Every scenario once, and all of them so often; each round when it is through. `told` is given a line for each run."""
     check(stage.settings)
-    runs: list[Run] = []
+    each = len(scenarios.scenarios)
     async with aiohttp.ClientSession() as http:
-        for n, scenario in enumerate(scenarios.scenarios, 1):
-            of_it = [await rehearse(stage, scenario, http) for _ in range(times)]
-            runs += of_it
-            told(_line(f"{n}/{len(scenarios.scenarios)}", of_it))
-    return counted(runs, scenarios, stage.team)
+        for n in range(times):
+            runs: list[Run] = []
+            for scenario in scenarios.scenarios:
+                runs.append(await rehearse(stage, scenario, http))
+                told(_line(f"{n * each + len(runs)}/{times * each}", runs[-1]))
+            yield runs
 
 
-def _line(place: str, runs: Sequence[Run]) -> str:
-    passed = sum(run.passed for run in runs)
-    wrong = list(dict.fromkeys(fault for run in runs for fault in run.faults))
-    return "\n".join(
-        [f"{place}  {passed}/{len(runs)}  {runs[0].scenario.name}", *(f"      {fault}" for fault in wrong)]
-    )
+def _line(place: str, run: Run) -> str:
+    first = f"{place}  {'passed' if run.passed else 'failed'}  {run.scenario.name}"
+    return "\n".join([first, *(f"      {fault}" for fault in run.faults)])
 
 
 def counted(runs: Sequence[Run], scenarios: Scenarios, team: Team) -> list[Measured]:
@@ -171,7 +169,7 @@ class _Rehearsal:
                 if self._seen.lost is not None:
                     break
         except TimeoutError:
-            raise SetupError("PARLEY_VOICE_REALTIME_MODEL", "it can't be reached; nothing of this was kept") from None
+            raise SetupError("PARLEY_VOICE_REALTIME_MODEL", "it can't be reached") from None
         finally:
             alive.cancel()
             await call.aclose()

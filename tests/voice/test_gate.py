@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 from typing import Any
@@ -98,6 +99,13 @@ def keyed(settings, url):
     return settings.model_copy(update={"openai_api_key": SecretStr("test"), "openai_base_url": url, "model": "text"})
 
 
+async def classes(stage, scenarios, times, lines):
+    runs = [
+        run async for of_a_round in gate.rounds(stage, scenarios, times=times, told=lines.append) for run in of_a_round
+    ]
+    return gate.counted(runs, scenarios, stage.team)
+
+
 async def measured(settings, moves, *scenarios, times=1, faults=None, mode="realtime", models=None):
     """The classes, and the lines that were told."""
     lines: list[str] = []
@@ -108,7 +116,7 @@ async def measured(settings, moves, *scenarios, times=1, faults=None, mode="real
         team = read_team(here.team_file)
         read = gate_scenarios.Scenarios.model_validate({"scenarios": scenarios})
         stage = Stage(here, team, mode, models or ScriptedModels(), Patience(silence=1.5, answer=20))
-        found = await gate.measure(stage, read, times=times, told=lines.append)
+        found = await classes(stage, read, times, lines)
         instructions = fake.session("instructions") or ""
     return {row.kind: row for row in found}, "\n".join(lines), instructions
 
@@ -191,11 +199,35 @@ async def test_the_command_measures_keeps_and_opens(owned, capsys):
         printed = await gate_book.run(here, "realtime", 1, None)
         out = capsys.readouterr().out
         assert "No tool of the business is called" in out
-        assert "5/5  1/1  thanks" in out
+        assert "5/5  passed  thanks" in out
         assert "read         1/1 runs; 1 of 1 scenarios every time (pass^1)" in printed
         assert "realtime open: read tools 1/1, lower bound 0.20 >= 0.15" in printed
         shown = json.loads(await gate_book.show(here, as_json=True))
         assert [(mode["mode"], mode["open"]) for mode in shown["modes"]] == [("realtime", True), ("supervised", False)]
+
+
+async def test_of_a_run_that_is_broken_off_the_rounds_that_were_whole_are_kept(owned, capsys):
+    again = asyncio.Event()
+    asked: list[str] = []
+
+    def answer(items: Items) -> list[Say | Call]:
+        if "What is x?" in str(items[-1]):
+            asked.append("x")
+            if len(asked) == 2:
+                again.set()
+        return brain(GOOD | {"What is x?": Say("It is 42.")})(items)
+
+    async with answering(answer) as (_fake, url):
+        here = keyed(owned, url)
+        running = asyncio.create_task(gate_book.run(here, "realtime", 10, None))
+        await asyncio.wait_for(again.wait(), 60)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert "Broken off after 1 of 10 rounds." in capsys.readouterr().out
+        shown = json.loads(await gate_book.show(here, as_json=True))
+        counted = {row["class"]: (row["passed"], row["total"]) for row in shown["modes"][0]["classes"]}
+        assert (counted["read"], counted["write"]) == ((0, 1), (1, 1))
 
 
 async def test_without_a_realtime_model_there_is_nothing_to_measure(owned):
@@ -220,7 +252,7 @@ async def test_the_demos_scenarios_can_be_passed_by_who_asks_the_core(settings):
         team = read_team(DEMO_TEAM, {"tools_database": str(here.tools_database)})
         read = gate_scenarios.read_scenarios(gate_scenarios.path(here), team, canned=False)
         few = read.model_copy(update={"scenarios": tuple(s for s in read.scenarios if s.name in names)})
-        found = await gate.measure(Stage(here, team, "supervised", DemoModels(0)), few, times=1, told=lines.append)
+        found = await classes(Stage(here, team, "supervised", DemoModels(0)), few, 1, lines)
     assert all(row.passed == row.total for row in found), "\n".join(lines)
     assert {row.kind for row in found} == set(needed(team, team.agents))
 
@@ -232,7 +264,7 @@ async def test_the_demos_scenarios_can_be_passed_and_leave_the_demos_business_al
         here = keyed(settings, url).model_copy(update={"team_file": DEMO_TEAM})
         team = read_team(DEMO_TEAM, {"tools_database": str(here.tools_database)})
         read = gate_scenarios.read_scenarios(gate_scenarios.path(here), team, canned=False)
-        found = await gate.measure(Stage(here, team, "realtime", ScriptedModels()), read, times=1, told=lines.append)
+        found = await classes(Stage(here, team, "realtime", ScriptedModels()), read, 1, lines)
     assert all(row.passed == row.total for row in found), "\n".join(lines)
     assert {row.kind for row in found} == set(needed(team, team.agents))
     assert judge("realtime", "m", found, ["write"]).open is False  # eight runs prove little
