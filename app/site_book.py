@@ -22,6 +22,15 @@ from agent_core.team_editor import Editor
 from app.books import opened
 from app.tokens import signing_secret
 
+#: Of a new site whose file brings none.
+GREETING = {
+    "en": "Hello! How can we help you?",
+    "de": "Hallo! Wie können wir Ihnen helfen?",
+    "es": "¡Hola! ¿En qué podemos ayudarle?",
+    "fr": "Bonjour ! Comment pouvons-nous vous aider ?",
+    "ar": "مرحبًا! كيف يمكننا مساعدتك؟",
+}
+
 
 async def show_all(settings: Settings, *, as_json: bool = False) -> str:
     async with opened(settings) as database:
@@ -41,7 +50,7 @@ async def show(settings: Settings, key: str, *, as_json: bool = False) -> str:
 
 
 async def add(settings: Settings, key: str, fields: Mapping[str, Any], file: Path | None) -> str:
-    site = read_site({"name": key} | _read(file) | dict(fields) | {"key": key})
+    site = read_site({"name": key, "greeting": GREETING} | _read(file) | dict(fields) | {"key": key})
     async with opened(settings) as database:
         await _check(settings, database, site)
         await database.write(lambda c: sites.add(c, site))
@@ -115,7 +124,7 @@ def _described(settings: Settings, site: Site) -> str:
         "team": site.team or "the server's",
         "language": site.language,
         "theme": " ".join(f"{name}={value}" for name, value in site.theme.model_dump().items() if value is not None),
-        "greeting": " ".join(site.greeting) or "the usual one",
+        "greeting": " ".join(site.greeting) or "none",
         "starters": " ".join(site.starters) or "none",
     }
     told = "\n".join(f"  {name:9} {value}" for name, value in lines.items())

@@ -27,14 +27,6 @@ FRAME_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src {connect}; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors "
 )
-#: Of a site that has none of its own.
-GREETING = {
-    "en": "Hello! How can we help you?",
-    "de": "Hallo! Wie können wir Ihnen helfen?",
-    "es": "¡Hola! ¿En qué podemos ayudarle?",
-    "fr": "Bonjour ! Comment pouvons-nous vous aider ?",
-    "ar": "مرحبًا! كيف يمكننا مساعدتك؟",
-}
 LOADER, SCRIPT, STYLE = "loader.js", "widget.js", "widget.css"
 
 router = APIRouter(include_in_schema=False)
@@ -106,7 +98,7 @@ def _told(house: House, site: Site, hosts: list[str]) -> dict[str, Any]:
         "team_label": reception.team,
         "language": site.language,
         "languages": reception.languages,
-        "greeting": site.greeting or GREETING,
+        "greeting": site.greeting,
         "starters": site.starters,
         "theme": site.theme.model_dump(),
         "origins": hosts,

@@ -198,6 +198,9 @@ async def test_state_usage_history_events_tools_and_desk_can_be_looked_at(core):
             it.out.seek(0)
             await act(it.chat, Line("you", command))
             assert shows in it.out.getvalue(), command
+            if command == "/status":
+                health = r"server shop: state ready, since \d{4}-\d\d-\d\d \d\d:\d\d UTC, restarts 0, \d+ tools"
+                assert re.search(health, it.out.getvalue())
 
 
 async def test_what_an_agent_is_told_can_be_read_where_the_team_is_at_hand(core, settings):

@@ -243,6 +243,7 @@ async def test_the_book_adds_shows_changes_and_removes(settings: Settings, tmp_p
     more = tmp_path / "shop.yaml"
     more.write_text("name: The Shop\ngreeting: {en: Hello}\ntheme: {side: left}\n")
     told = await site_book.add(settings, "shop", {"origins": ["https://shop.example"]}, more)
+    assert "greeting  en\n" in told
     assert 'data-site="shop" async></script>' in told
     await site_book.change(settings, "shop", {"identity_required": True}, None)
     site = json.loads(await site_book.show(settings, "shop", as_json=True))
@@ -254,6 +255,10 @@ async def test_the_book_adds_shows_changes_and_removes(settings: Settings, tmp_p
     assert "removed" in await site_book.remove(settings, "shop")
     with pytest.raises(NotFound):
         await site_book.show(settings, "shop")
+
+
+async def test_a_new_site_greets_its_visitors_in_every_language(settings: Settings) -> None:
+    assert "greeting  en de es fr ar\n" in await site_book.add(settings, "plain", {}, None)
 
 
 @pytest.mark.parametrize(

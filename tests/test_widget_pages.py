@@ -95,13 +95,6 @@ async def test_the_frame_tells_its_script_all_it_may_know_and_loads_nothing_else
     assert set(site) == known | {"identity_required", "voice", "demo_model"}
 
 
-async def test_a_site_that_greets_in_no_words_of_its_own_greets_in_those_of_all_languages(served: Served) -> None:
-    await served.house.door._db.write(lambda c: sites.add(c, SHOP.model_copy(update={"key": "plain", "greeting": {}})))  # type: ignore[attr-defined]
-    site = told((await served.http.get("/widget/plain")).text)
-    assert set(site["greeting"]) == set(site["languages"])
-    assert all(site["greeting"].values())
-
-
 async def test_the_frame_may_talk_with_the_media_server_and_knows_that_there_is_voice(
     core: OpenCore, settings: Settings, dist: Path
 ) -> None:

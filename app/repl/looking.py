@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agent_core.errors import Conflict, Invalid
 from agent_core.events import Logged
 from app import native
+from app.repl.cards import moment
 from app.repl.narrator import Narrator, dollars, seconds
 from app.repl.session import PAGE
 from app.repl.terminal import one_line
@@ -39,7 +40,13 @@ def _servers(servers: Any) -> list[str]:
 
 
 def _words(values: Any) -> str:
-    return ", ".join(f"{k} {v}" for k, v in values.items() if v not in (None, "", [], {}))
+    return ", ".join(_word(name, value) for name, value in values.items() if value not in (None, "", [], {}))
+
+
+def _word(name: str, value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"{len(value)} {name}"
+    return f"{name} {moment(value) if name in ('since', 'retry_at') else value}"
 
 
 async def status(chat: Chat, _rest: str) -> None:

@@ -166,6 +166,20 @@ async def test_at_320_pixels_nothing_has_to_be_scrolled_sideways(stage: Stage, l
     assert await panel.thread.evaluate(wide) == []
 
 
+async def test_on_a_screen_of_few_lines_one_scrolls_from_the_greeting_to_what_one_may_say(stage: Stage) -> None:
+    wordy = {"greeting": {"en": "Hello, and how can I help? " * 4}, "starters": {"en": ("One", "Another", "A third")}}
+    await stage.serve(site=wordy)
+    panel = await stage.chat(await stage.browser(viewport={"width": 320, "height": 256}))
+    greeting, starters = panel.messages("agent"), panel.root.locator(".starters button")
+    await expect(greeting).to_be_in_viewport()
+    for part in (panel.root.locator("header"), panel.root.locator("parley-composer")):
+        await expect(part).to_be_in_viewport(ratio=1)
+    await starters.last.focus()
+    await expect(starters.last).to_be_in_viewport(ratio=1)
+    await panel.say("Hello")
+    await expect(panel.messages("user")).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("path", ["/", "/demo"])
 async def test_the_pages_of_the_server_itself_fit_into_320_pixels(stage: Stage, path: str) -> None:
     served = await stage.serve()

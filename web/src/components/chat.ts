@@ -113,7 +113,7 @@ export class Chat extends LitElement {
         display: flex;
         flex-wrap: wrap;
         gap: 0.4rem;
-        padding: 0.25rem 1rem;
+        padding-block: 0.25rem;
       }
       .starters button {
         border-color: var(--link);
@@ -336,9 +336,9 @@ export class Chat extends LitElement {
         .view=${view}
         .greeting=${this.#perLanguage(this.site.greeting) ?? ""}
         .now=${this.now}
-      ></parley-log>
+        >${this.#starters()}</parley-log
+      >
       <div role="status">${this.#notice(words)}</div>
-      ${this.#starters()}
       <parley-call .texts=${words} .voice=${this.#voice} .call=${this.call} ?elsewhere=${this.#voice.elsewhere}></parley-call>
       <parley-composer
         .texts=${words}

@@ -50,11 +50,13 @@ export class Log extends LitElement {
       .content {
         padding-block: 1rem 0.5rem;
       }
-      /* Nothing was said yet: the greeting is what there is to see. */
+      /* Nothing was said yet: the greeting and what one may say are what there is to see. */
       .blank {
         display: flex;
         flex-direction: column;
-        justify-content: flex-end;
+      }
+      .blank .content {
+        margin-top: auto;
         font-size: 1.375rem;
         font-weight: 600;
         line-height: 1.35;
@@ -188,8 +190,9 @@ export class Log extends LitElement {
         ${this.#draft()} ${this.#ending()}
         ${this.view.unsent.map((message) => html`<div class="entry newest">${this.#unsent(message)}</div>`)}
         </div>
+        <slot></slot>
       </div>
-      ${this.away ? html`<button class="jump" type="button" @click=${() => this.toEnd()}>${icons.down()} ${this.texts.newest}</button>` : nothing}
+      ${this.away && !blank ? html`<button class="jump" type="button" @click=${() => this.toEnd()}>${icons.down()} ${this.texts.newest}</button>` : nothing}
     `;
   }
 
@@ -367,7 +370,7 @@ export class Log extends LitElement {
 
   /** Children draw themselves after this element, and again when fonts or pictures come. */
   protected override firstUpdated(): void {
-    const sizes = new ResizeObserver(() => this.#following && this.toEnd());
+    const sizes = new ResizeObserver(() => this.#following && !this.scroller.matches(".blank") && this.toEnd());
     sizes.observe(this.scroller);
     sizes.observe(this.scroller.firstElementChild!);
   }
