@@ -40,7 +40,6 @@ from agent_core.text import wellformed
 
 #: More than this many messages waiting for their turn in one conversation is a machine, not a person.
 QUEUE = 8
-ENDED = ("done", "stopped", "interrupted", "failed")
 WENT_ON = "The customer went on with another message instead of answering; it was not done."
 
 

@@ -12,8 +12,6 @@ from typing import Any
 
 from agent_core.events import TYPES, Logged, Reset, TextDelta, Watched, body, from_json
 
-MEDIA_TYPE = "application/vnd.parley.events"
-
 
 class UnknownEvent(ValueError):
     """A newer server's event: whoever reads may leave it out."""
