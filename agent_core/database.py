@@ -208,9 +208,7 @@ class SQLite:
                 batch, self._waiting = self._waiting, []
                 outcomes = await loop.run_in_executor(self._writer, self._commit, [work for work, _, _ in batch])
                 for (_, after, future), (value, error) in zip(batch, outcomes, strict=True):
-                    if after is not None and error is None:
-                        after(value)
-                    _settle(future, value, error)
+                    _settle(future, value, error if error is not None else _tell(after, value))
         finally:
             self._writing = False
 
@@ -308,6 +306,16 @@ class _Transaction:
         # After "disk is full" SQLite has rolled back by itself, and there is nothing left to end.
         if self._connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
             self._connection.exec_driver_sql("ROLLBACK")
+
+
+def _tell(after: After[Any] | None, value: Any) -> Exception | None:
+    """What went wrong in telling of one commit is for its own caller: the rest of the batch is told all the same."""
+    try:
+        if after is not None:
+            after(value)
+    except Exception as error:
+        return error
+    return None
 
 
 def _settle(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:

@@ -158,6 +158,12 @@ class Turn:
     async def run(self) -> Outcome | None:
         """To the end, or to the pause. None: somebody else holds the turn now."""
         try:
+            return await self._run()
+        except Fenced:
+            return None
+
+    async def _run(self) -> Outcome | None:
+        try:
             async with asyncio.timeout(self._shop.settings.turn_seconds):
                 if self.lease.attempt > 1:
                     await self._shop.gateway.settle(self)
@@ -165,7 +171,7 @@ class Turn:
                     return await self._lend(self.lease.voice)
                 return await self._think()
         except Fenced:
-            return None
+            raise
         except TimeoutError:
             return await self._fail(TurnTimedOut())
         except ParleyError as error:
@@ -249,10 +255,7 @@ class Turn:
         if not said and self._taken is not None and isinstance(error, StorageError):
             said = [_finished(self._taken, leaves)]  # they were on their way into the log when the disk refused
         status = "interrupted" if said and isinstance(error, ModelError) else "failed"
-        try:
-            return await self._finish(status, said, error)
-        except Fenced:
-            return None
+        return await self._finish(status, said, error)
 
     async def _refuse(self, aloud: str) -> Outcome | None:
         """A guardrail: the answer is the owner's sentence."""

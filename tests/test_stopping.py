@@ -7,11 +7,13 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+import sqlalchemy as sa
 
 from agent_core.database import StorageError
 from agent_core.events import MessageFinished, TextDelta, TurnFinished, TurnResumed
+from agent_core.tables import conversations
 from tests.conftest import ANA, MAYA, each_database, sqlite_only
-from tests.scripted import Hold, ScriptedModels
+from tests.scripted import Call, Hold, ScriptedModels
 
 pytestmark = each_database
 
@@ -68,3 +70,16 @@ async def test_where_a_stop_can_not_be_written_the_answer_is_given_again_and_who
         await watch.event(TurnResumed, reason="restart")
         await watch.event(TurnFinished, status="done")
         assert [e.text for e in watch.events if isinstance(e, MessageFinished)] == ["We open at nine."]
+
+
+async def test_a_turn_that_ran_out_of_steps_when_another_hand_had_it_leaves_without_a_word(core, shop, caplog):
+    async with core([Call("slow", {})], max_steps=1) as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Hi", client_message_id="m1")
+        await asyncio.wait_for(shop.running.wait(), 20)
+        taken = sa.update(conversations).values(fence=conversations.c.fence + 1)
+        await door.turns._shop.database.write(lambda connection: connection.execute(taken))
+        shop.go.set()
+        await ended(door, 0)
+        assert [i.event for i in await door.history(ANA, conversation) if isinstance(i.event, MessageFinished)] == []
+        assert [r.message for r in caplog.records if "broke" in r.message] == []
