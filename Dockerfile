@@ -8,8 +8,10 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /srv/parley
 RUN python -m venv .venv && .venv/bin/pip install --quiet --no-cache-dir uv==0.13.8
 ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1
-COPY deploy/requirements.lock deploy/
-RUN .venv/bin/uv pip install --python .venv/bin/python --require-hashes -r deploy/requirements.lock
+# `--build-arg PACKAGES=requirements-voice.lock`: an image that runs `parley voice`, too.
+ARG PACKAGES=requirements.lock
+COPY deploy/requirements.lock deploy/requirements-voice.lock deploy/
+RUN .venv/bin/uv pip install --python .venv/bin/python --require-hashes -r deploy/$PACKAGES
 COPY pyproject.toml README.md ./
 COPY agent_core agent_core/
 COPY app app/
@@ -31,5 +33,5 @@ USER parley
 VOLUME /srv/parley/var
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.getenv(\"PARLEY_PORT\", 8000)}/readyz', timeout=2)"]
 CMD ["parley", "serve"]

@@ -59,6 +59,14 @@ def test_the_image_is_made_of_files_that_are_there_and_let_in() -> None:
     assert all((ROOT / source).exists() for source in sources)
 
 
+def test_the_packages_that_an_image_can_be_made_of_are_locked_and_let_in() -> None:
+    packages = set(
+        re.findall(r"PACKAGES=(\S+?\.lock)", (ROOT / "Dockerfile").read_text() + (ROOT / "README.md").read_text())
+    )
+    assert packages == {"requirements.lock", "requirements-voice.lock"}
+    assert all((DEPLOY / name).is_file() for name in packages)
+
+
 def test_the_image_is_installed_with_the_same_installer_as_a_clone() -> None:
     pinned = [re.findall(r"uv==[\d.]+", (ROOT / name).read_text()) for name in ("Makefile", "Dockerfile")]
     assert pinned[0] == pinned[1] != []
