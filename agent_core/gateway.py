@@ -12,7 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import jsonschema
@@ -29,7 +29,7 @@ from agent_core.feed import Feeds
 from agent_core.journal import Call
 from agent_core.team import Agent, Team, ToolRule
 from agent_core.text import wellformed
-from agent_core.tool_servers import ToolDefinition, ToolServers
+from agent_core.tool_servers import CUSTOMER, ToolDefinition, ToolServers
 from agent_core.turn_rows import Lease
 
 logger = logging.getLogger("parley.gateway")
@@ -210,6 +210,7 @@ class Gateway:
             tool.kind if tool else "tool",
             rule.idempotent,
             title(rule, arguments, caller.language),
+            caller.lease.customer,
         )
 
     async def _begin(
@@ -341,7 +342,7 @@ class Gateway:
             words = f"{call.tool} takes other arguments by now ({changed}). {otherwise}"
             await self._finish(call, Result(status, words), time.monotonic())
         else:
-            await self._run(tool, call, arguments)
+            await self._run(tool, replace(call, customer=caller.lease.customer), arguments)
 
     async def aclose(self) -> None:
         """Wait for the calls under way; each has a time limit of its own."""
@@ -372,7 +373,8 @@ class _Business:
 
 
 def _meta(call: Call) -> dict[str, str]:
-    return {"parley/idempotency-key": call.key, "parley/conversation": call.conversation}
+    meta = {"parley/idempotency-key": call.key, "parley/conversation": call.conversation}
+    return meta if call.customer is None else meta | {CUSTOMER: call.customer}
 
 
 def _bounded(text: str) -> str:

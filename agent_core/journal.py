@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,6 +40,7 @@ class Call:
     kind: str = "tool"
     idempotent: bool = False
     title: str | None = None
+    customer: str | None = None  # who is signed in while it runs, as the business calls them; not kept
 
     @property
     def key(self) -> str:
@@ -124,11 +125,7 @@ def _called(connection: Connection, call: Call) -> bool:
 
 
 def with_id(call: Call, id_: str) -> Call:
-    if id_ == call.call:
-        return call
-    return Call(
-        call.conversation, call.turn, id_, call.agent, call.tool, call.arguments, call.kind, call.idempotent, call.title
-    )
+    return call if id_ == call.call else replace(call, call=id_)
 
 
 def begin_approved(connection: Connection, lease: Lease, call: Call) -> bool:

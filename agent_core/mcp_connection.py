@@ -56,6 +56,7 @@ class ServerConfig:
     env: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    identity: bool = False  # its tools are told who is signed in
 
 
 @dataclass(frozen=True, slots=True)

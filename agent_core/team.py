@@ -83,6 +83,8 @@ class Server(_Data):
     env: Mapping[str, str] = {}
     url: str | None = None
     headers: Mapping[str, str] = {}
+    #: Whether its tools are told who is signed in.
+    identity: bool = False
 
     @model_validator(mode="after")
     def _one_way(self) -> Server:

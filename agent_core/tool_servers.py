@@ -19,6 +19,9 @@ from agent_core.tool_results import ToolResult
 
 __all__ = ["Annotations", "Health", "ServerConfig", "ToolDefinition", "ToolResult", "ToolServers"]
 
+#: In a request's `_meta`: who is signed in, as the business calls them. For servers that the owner lets know it.
+CUSTOMER = "parley/customer"
+
 logger = logging.getLogger("parley.tools")
 
 
@@ -105,6 +108,8 @@ class ToolServers:
         if definition is None:
             raise self._missing(tool)
         connection = self._connections[definition.server]
+        if not connection.config.identity:
+            meta = {name: value for name, value in meta.items() if name != CUSTOMER}
         return await connection.call(definition.called, arguments, seconds=timeout, meta=meta)
 
     def _named(self) -> dict[str, ToolDefinition]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +35,7 @@ from agent_core.events import (
     TurnResumed,
     TurnStarted,
 )
+from agent_core.site import customer_id
 from agent_core.tables import calls, conversations, interrupts, keys, team_versions, turns
 from agent_core.text import wellformed
 
@@ -57,6 +58,7 @@ class Lease:
     model: str | None
     version: int | None = None  # of this process's team; None: it is another team's conversation
     voice: str | None = None  # the voice session that answers it with a model of its own
+    customer: str | None = None  # who is signed in, as the business calls them
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +239,8 @@ def add_turn(
 
 
 def _lease(row: Row[Any], turn: str, fence: int, attempt: int, client_tools: str | None, version: int | None) -> Lease:
-    return Lease(row.id, turn, fence, attempt, client_tools, row.agent, row.language, row.model, version)
+    whose = customer_id(row.site, row.owner)
+    return Lease(row.id, turn, fence, attempt, client_tools, row.agent, row.language, row.model, version, None, whose)
 
 
 def _refuse_crowd(connection: Connection, conversation: str) -> None:
@@ -370,44 +373,6 @@ def end_active(
     closing += withdraw(connection, row.active, "The turn was stopped before this was done.")
     connection.execute(sa.update(turns).where(turns.c.id == row.active).values(status=status, lease_until=None))
     return [*closing, TurnFinished(row.active, status)]
-
-
-# ---- leases
-
-
-def heartbeat(connection: Connection, owner: Owner, running: Collection[str]) -> set[str]:
-    """Renew the leases of the turns that run in this process; those it still owns.
-
-    Of no others: a turn of ours that runs no more, for its end could not be written, must be found by recovery.
-    """
-    ours = (turns.c.id.in_(running), turns.c.owner == owner.name, turns.c.status == "running")
-    renewed = sa.update(turns).where(*ours).values(lease_until=owner.until()).returning(turns.c.id)
-    return set(connection.execute(renewed).scalars())
-
-
-def release(connection: Connection, owner: Owner) -> None:
-    """This process stops: others may take its turns over at once."""
-    connection.execute(
-        sa.update(turns).where(turns.c.owner == owner.name, turns.c.status == "running").values(lease_until=0)
-    )
-
-
-def orphans(connection: Connection, *, everything: bool) -> list[tuple[str, str]]:
-    """(conversation, turn) of running turns whose lease is over; with `everything`, of all running ones."""
-    query = sa.select(turns.c.conversation, turns.c.id).where(turns.c.status == "running")
-    over = sa.func.coalesce(turns.c.lease_until, 0) < log.now_ms()
-    query = query.where(sa.or_(turns.c.voice.is_(None), over) if everything else over)
-    return [(row.conversation, row.id) for row in connection.execute(query.order_by(turns.c.created_at))]
-
-
-def adopt(connection: Connection, conversation: str, turn: str, owner: Owner, *, everything: bool) -> Outcome | None:
-    """Take over an orphan; None when somebody else was faster."""
-    connection.execute(sa.select(conversations.c.id).where(conversations.c.id == conversation).with_for_update())
-    row = connection.execute(sa.select(turns.c.status, turns.c.lease_until).where(turns.c.id == turn)).one()
-    if row.status != "running" or not (everything or (row.lease_until or 0) < log.now_ms()):
-        return None
-    lease, resumed = resume(connection, conversation, turn, "restart", owner)
-    return Outcome(log.append(connection, conversation, [resumed]), {}, lease)
 
 
 def is_of(connection: Connection, conversation: str, turn: str) -> bool:

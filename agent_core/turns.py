@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from agent_core import approvals, log, turn_rows
+from agent_core import approvals, leases, log, turn_rows
 from agent_core.database import StorageError
 from agent_core.errors import Overloaded, ParleyError
 from agent_core.feed import Draft, Feed
@@ -205,7 +205,7 @@ class Turns:
             return
         before = [turn for turn, _task in self._running.values()]
         names = [turn.lease.turn for turn in before]
-        owned = await self._shop.database.write(lambda c: turn_rows.heartbeat(c, self._shop.owner, names))
+        owned = await self._shop.database.write(lambda c: leases.heartbeat(c, self._shop.owner, names))
         for turn in before:
             if turn.lease.turn not in owned:
                 self._lose(turn)
@@ -223,13 +223,13 @@ class Turns:
 
     async def recover(self, *, everything: bool) -> int:
         """Take up the turns whose process died; on SQLite, at start, that is every running one."""
-        orphans = await self._shop.database.read(lambda c: turn_rows.orphans(c, everything=everything))
+        orphans = await self._shop.database.read(lambda c: leases.orphans(c, everything=everything))
         taken = 0
         for conversation, turn in orphans:
             if turn in self._running:
                 continue
             adopt = partial(
-                turn_rows.adopt, conversation=conversation, turn=turn, owner=self._shop.owner, everything=everything
+                leases.adopt, conversation=conversation, turn=turn, owner=self._shop.owner, everything=everything
             )
             taken += await self._take_up(conversation, adopt)
         return taken
@@ -258,7 +258,7 @@ class Turns:
             task.cancel()
         if chores:
             await asyncio.wait(chores, timeout=STOP_SECONDS)
-        await self._shop.database.write(lambda c: turn_rows.release(c, self._shop.owner))
+        await self._shop.database.write(lambda c: leases.release(c, self._shop.owner))
 
 
 def _piece(lease: Lease, draft: Draft) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import jwt
 from agent_core.door import Principal
 from agent_core.errors import Refused
 from agent_core.refusal_lines import Sentence
-from agent_core.site import LANGUAGE, Site
+from agent_core.site import LANGUAGE, Site, customer_subject
 
 ALGORITHM = "HS256"
 AHEAD_SECONDS = 3600
@@ -33,7 +33,7 @@ def customer_of(token: str, site: Site, secret: str) -> Principal:
         raise _refused("sub must be 1 to 64 characters of ASCII, without spaces")
     if int(claims["exp"]) > time.time() + AHEAD_SECONDS + LEEWAY_SECONDS:
         raise _refused("exp must be at most an hour ahead")
-    return Principal("customer", f"customer:{site.key}:{subject}", site.key, _name(claims), _language(claims))
+    return Principal("customer", customer_subject(site.key, subject), site.key, _name(claims), _language(claims))
 
 
 def _claims(token: str, site: Site, secret: str) -> dict[str, Any]:

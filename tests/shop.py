@@ -12,9 +12,10 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 @dataclass
 class Shop:
-    """What happened in it: (tool, arguments, idempotency key)."""
+    """What happened in it: (tool, arguments, idempotency key); and whom each look-up was for, as far as it was told."""
 
     effects: list[tuple[str, Any, str | None]] = field(default_factory=list)
+    looked_up_for: list[str | None] = field(default_factory=list)
     running: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -33,8 +34,9 @@ def create_server() -> MCPServer:
         return meta.get("parley/idempotency-key")
 
     @server.tool()
-    async def lookup(q: str) -> str:
+    async def lookup(q: str, context: Context) -> str:
         """Look something up."""
+        THE_SHOP.looked_up_for.append((context.request_context.meta or {}).get("parley/customer"))
         return f"{q}: 42"
 
     @server.tool()

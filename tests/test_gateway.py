@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from agent_core.door import Principal
 from agent_core.events import InterruptOpened, ToolFinished, TurnFinished, TurnWaiting
 from agent_core.gateway import UNCHECKED, Gateway, Tool, title
+from agent_core.site import customer_subject
 from agent_core.team import Server, ToolRule
 from agent_core.tool_servers import ServerConfig, ToolServers
 from tests.conftest import ANA
@@ -30,6 +32,21 @@ async def test_a_tool_that_takes_too_long_ends_as_unknown(core, watching, shop, 
         assert "OUTCOME UNKNOWN" in finished.output
         await watch.event(TurnFinished, status="done")
         shop.go.set()
+
+
+@pytest.mark.parametrize(("rule", "told"), [("", [None, None]), (", identity: true", [None, "4711"])])
+async def test_tools_know_who_is_signed_in_where_the_owner_lets_them(core, watching, shop, settings, rule, told):
+    text = settings.team_file.read_text()
+    settings.team_file.write_text(text.replace('create_server"}', f'create_server"{rule}}}'))
+    mira = Principal("customer", customer_subject(ANA.site, "4711"), ANA.site)
+    async with core([Call("lookup", {"q": "x"})], "42.", [Call("lookup", {"q": "x"})], "42.") as door:
+        conversation = await door.start(ANA)
+        first = await door.say(ANA, conversation, "Go", client_message_id="m1")
+        await watching(door, ANA, conversation).event(TurnFinished, turn=first.turn)
+        await door.hand_over(ANA, mira)
+        second = await door.say(mira, conversation, "Go", client_message_id="m2")
+        await watching(door, mira, conversation).event(TurnFinished, turn=second.turn)
+    assert shop.looked_up_for == told
 
 
 async def test_a_tool_that_keeps_timing_out_is_not_offered_for_a_while(core, watching, shop, settings):

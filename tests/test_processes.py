@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from agent_core import approvals, log, turn_rows
+from agent_core import approvals, leases, log
 from agent_core import snapshot as s
 from agent_core.door import ClientTool, Principal, Start
 from agent_core.errors import ParleyError
@@ -355,9 +355,9 @@ async def test_a_turn_of_ours_that_runs_no_more_keeps_no_lease(core, watching):
         await a.say(ANA, conversation, "Hi", client_message_id="m1")
         await asyncio.wait_for(hold.reached.wait(), 5)
         shop = a.turns._shop
-        assert await shop.database.write(lambda c: turn_rows.heartbeat(c, shop.owner, [])) == set()
+        assert await shop.database.write(lambda c: leases.heartbeat(c, shop.owner, [])) == set()
         running = next(iter(a.turns._running))
-        assert await shop.database.write(lambda c: turn_rows.heartbeat(c, shop.owner, [running])) == {running}
+        assert await shop.database.write(lambda c: leases.heartbeat(c, shop.owner, [running])) == {running}
         hold.go.set()
         await watching(a, ANA, conversation).event(TurnFinished)
 
