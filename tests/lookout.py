@@ -31,7 +31,7 @@ VIOLATION = (
 ELEMENTS = (
     "html head meta title link script noscript body div span p h1 h2 h3 header footer section button form label textarea input "
     "select option progress details summary ul ol li dl dt dd table caption thead tbody tfoot tr th td "
-    "blockquote pre code hr br strong em del a mark sup time i svg path rect circle line polyline polygon g"
+    "blockquote pre code hr br strong em del a mark sup time i slot svg path rect circle line polyline polygon g"
 )
 ATTRIBUTES = (
     "class id type dir lang role tabindex title href target rel for rows maxlength autocomplete inputmode placeholder "
@@ -59,7 +59,8 @@ LOOK = """([elements, attributes]) => {
     if (node.nodeType === Node.ELEMENT_NODE) {
       const { localName: name } = node;
       if (!elements.includes(name) && !name.startsWith("parley-")) offences.push(`<${name}>`);
-      if (said && /^(form|input|select|textarea|label|details|section|header|parley-.*)$/.test(name)) offences.push(`<${name}>`);
+      const our = /^(form|input|select|textarea|label|details|section|header|slot|parley-.*)$/; // never of a text
+      if (said && our.test(name)) offences.push(`<${name}>`);
       if (name === "script" && !(node.id === "site" || /^\\/assets\\//.test(node.getAttribute("src")))) offences.push("<script>");
       if (name === "a" && (node.target !== "_blank" || !/noopener/.test(node.rel))) offences.push(node.outerHTML.slice(0, 120));
       [...node.attributes].forEach((one) => attribute(node, one));
