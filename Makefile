@@ -17,8 +17,8 @@ ifneq ($(CERTIFICATES),)
 export UV_SYSTEM_CERTS := true
 export NODE_EXTRA_CA_CERTS ?= $(CERTIFICATES)
 endif
-# Processes of the suite: each core has one.
-WORKERS ?= auto
+# Processes of the suite: one more than cores, for many a test waits for a process of its own.
+WORKERS ?= $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 # The first Python that is new enough; many machines call an old one python3.
 ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
