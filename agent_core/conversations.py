@@ -61,8 +61,10 @@ class InProcessConversations:
     def _go(self, conversation: str, outcome: Outcome) -> None:
         # Also when nobody watches: a feed that has it from the first event on spares the turns a look into the log.
         with self._feeds.use(conversation) as feed:
+            # Two connections may tell of their commits in the other order: what is over by now does not begin.
+            begins = outcome.lease is not None and not feed.has_ended(outcome.lease.turn)
             feed.publish(outcome.logged)
-            if outcome.lease is not None:
+            if outcome.lease is not None and begins:
                 self.turns.run(outcome.lease)
 
     async def _after_turn(self, lease: Lease) -> None:
@@ -231,10 +233,9 @@ class InProcessConversations:
         draft = _said(silenced[1]) if silenced else None
         ended = [silenced[0].lease.turn] if silenced else []
         try:
-            with self._feeds.use(conversation):
-                outcome = await self._db.write(
-                    lambda c: work(c, draft), lambda out: self._go(conversation, out) if out else None
-                )
+            outcome = await self._db.write(
+                lambda c: work(c, draft), lambda out: self._go(conversation, out) if out else None
+            )
             # Another one may have begun since we looked.
             ended += [i.event.turn for i in outcome.logged if isinstance(i.event, TurnFinished)] if outcome else []
             return outcome

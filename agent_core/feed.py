@@ -93,6 +93,10 @@ class Feed:
         else:  # two connections told of their commits in the other order: only the log has both
             self.elsewhere += 1
 
+    def has_ended(self, turn: str) -> bool:
+        """As far as the ring knows."""
+        return any(isinstance(item.event, TurnFinished) and item.event.turn == turn for item in self.ring)
+
     @property
     def weight(self) -> int:
         """About how many characters the events in the ring hold."""

@@ -20,8 +20,6 @@ KEY = re.compile("[a-z0-9][a-z0-9-]{0,39}")
 ORIGIN = re.compile(
     r"https?://(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*(?::[1-9][0-9]{0,4})?"
 )
-#: Of principals, and of the conversations that they own.
-CUSTOMER = "customer:{site}:{id}"
 USUAL_PORTS = {"http": ":80", "https": ":443"}
 ORIGINS, STARTERS = 100, 6
 LANGUAGE = "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$"
@@ -49,8 +47,8 @@ Prompt = Annotated[str, Field(min_length=1, max_length=120)]
 
 
 def customer_subject(site: str, id_: str) -> str:
-    """Of a customer whom the business calls `id_`."""
-    return CUSTOMER.format(site=site, id=id_)
+    """Of the principal, and of the conversations that they own; the business calls them `id_`."""
+    return f"customer:{site}:{id_}"
 
 
 def customer_id(site: str, subject: str) -> str | None:

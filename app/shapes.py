@@ -7,14 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from agent_core.door import Decision, Receipt
-
-#: A customer's message, in UTF-8. More is a document, and belongs into an upload.
-TEXT_BYTES = 16 * 1024
+from agent_core.intake import MESSAGE_BYTES
 
 
 def _not_too_long(text: str) -> str:
-    if len(text.encode()) > TEXT_BYTES:
-        raise ValueError(f"at most {TEXT_BYTES} bytes")
+    if len(text.encode()) > MESSAGE_BYTES:
+        raise ValueError(f"at most {MESSAGE_BYTES} bytes")
     return text
 
 
@@ -25,9 +23,9 @@ def _not_empty(text: str) -> str:
 
 
 Text = Annotated[
-    str, Field(min_length=1, max_length=TEXT_BYTES), AfterValidator(_not_empty), AfterValidator(_not_too_long)
+    str, Field(min_length=1, max_length=MESSAGE_BYTES), AfterValidator(_not_empty), AfterValidator(_not_too_long)
 ]
-Output = Annotated[str, Field(max_length=TEXT_BYTES), AfterValidator(_not_too_long)]
+Output = Annotated[str, Field(max_length=MESSAGE_BYTES), AfterValidator(_not_too_long)]
 #: Names that somebody else gives: of threads, messages, agents.
 Name = Annotated[str, Field(min_length=1, max_length=180, pattern=r"^[ -~]+$")]
 Version = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any
 
@@ -26,6 +27,9 @@ LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*", "https://localhost:*", "
 FRAME_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src {connect}; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors "
+)
+NO_SITE = (
+    "The line on this page names a site (data-site) that is not known here. `parley sites list` names those that are."
 )
 LOADER, SCRIPT, STYLE = "loader.js", "widget.js", "widget.css"
 
@@ -56,19 +60,24 @@ async def asset(house: TheHouse, request: Request, file: str) -> Response:
 async def frame(house: TheHouse, request: Request, site: str, mode: Annotated[Mode, Query()] = Mode.panel) -> Response:
     found = await house.door.site(site)
     if found is None:  # in a frame of a page that its owner is looking at, most likely
-        return HTMLResponse(templates.get_template("no_site.html").render(), 404, {"Cache-Control": "no-store"})
+        return _notice("There is no such site", NO_SITE)
     headers = {"Content-Security-Policy": _csp(house, found), "Cache-Control": "no-cache"}
     try:
         files = {"script": house.assets.name(SCRIPT), "style": house.assets.name(STYLE)}
     except NotBuilt as missing:
-        page = templates.get_template("not_built.html").render(missing=missing.aloud)
-        return HTMLResponse(page, 404, headers | {"Cache-Control": "no-store"})
+        return _notice("The widget is not built", missing.aloud, headers)
     told = _told(house, found, _hosts(house, request, found))
     language = "en" if found.language == "auto" else found.language
     page = templates.get_template("widget.html").render(
         site=found, told=_json(told), mode=mode.value, language=language, **files
     )
     return _unless_known(request, HTMLResponse(page, headers=headers))
+
+
+def _notice(title: str, words: str, headers: Mapping[str, str] = {}) -> Response:
+    """In the frame, where the chat would be."""
+    page = templates.get_template("notice.html").render(title=title, words=words)
+    return HTMLResponse(page, 404, {**headers, "Cache-Control": "no-store"})
 
 
 def _csp(house: House, site: Site) -> str:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from agent_core.door import ClientTool, Start
-from agent_core.errors import AnswerCut, Conflict, Invalid, ModelUnavailable, NotFound, Overloaded
+from agent_core.door import Start
+from agent_core.errors import AnswerCut, Invalid, ModelUnavailable, NotFound, Overloaded
 from agent_core.events import (
     AgentChanged,
     Cursor,
@@ -19,7 +19,6 @@ from agent_core.events import (
     ToolFinished,
     TurnFinished,
     TurnStarted,
-    TurnWaiting,
 )
 from agent_core.history import recall
 from tests.conftest import ANA, BOB, each_database
@@ -367,21 +366,6 @@ async def test_a_handoff_lasts(core, watching):
         ]
 
 
-@pytest.mark.parametrize("odd", ["a\x00b", "a\ud83d"], ids=["NUL", "half a character"])
-async def test_what_a_clients_tool_answers_fits_into_every_database(core, watching, odd):
-    tool = ClientTool("paint", "Paints.", {"type": "object"})
-    async with core([Call("paint")], "Painted.") as door:
-        conversation = await door.start(ANA)
-        await door.say(ANA, conversation, "Paint", client_message_id="m1", client_tools=[tool])
-        watch = watching(door, ANA, conversation)
-        await watch.event(TurnWaiting)
-        call = (await watch.event(ToolCalled)).call
-        for _ in range(2):  # sent again, it is the same answer
-            await door.answer_call(ANA, conversation, call, odd)
-        await watch.event(TurnFinished, status="done")
-        assert (await watch.event(ToolFinished)).output == odd.replace(odd[1], "\ufffd")
-
-
 async def test_a_guardrail_answers_in_the_owners_words_and_is_forgotten_by_the_model(core, watching):
     async with core("Gladly.") as door:
         conversation = await door.start(ANA)
@@ -410,43 +394,6 @@ async def test_a_pattern_that_a_message_wears_out_refuses_it_and_holds_nobody_up
         assert "guardrail no_swearing: its pattern takes too long" in caplog.text
         second = await door.say(ANA, conversation, "please", client_message_id="m2")
         assert (await watch.event(TurnFinished, turn=second.turn)).code is None
-
-
-async def test_a_tool_of_the_client_pauses_the_turn_until_it_answers(core, watching):
-    locate = ClientTool("locate", "Where the customer is", {"type": "object", "properties": {}})
-    async with core([Call("locate", id="c1")], "You are in Oslo.") as door:
-        conversation = await door.start(ANA)
-        await door.say(ANA, conversation, "Where am I?", client_message_id="m1", client_tools=[locate])
-        watch = watching(door, ANA, conversation)
-        await watch.event(TurnWaiting)
-        with pytest.raises(NotFound):
-            await door.answer_call(BOB, conversation, "c1", "Rome")
-        await door.answer_call(ANA, conversation, "c1", "Oslo")
-        again = await door.answer_call(ANA, conversation, "c1", "Oslo")
-        assert again.replayed
-        with pytest.raises(Conflict):
-            await door.answer_call(ANA, conversation, "c1", "Rome")
-        assert (await watch.event(TurnFinished)).status == "done"
-        assert door.turns._shop.models.seen[-1][-1]["output"] == "Oslo"
-
-
-async def test_a_client_can_not_take_the_name_of_a_tool_of_the_business(core):
-    async with core() as door:
-        conversation = await door.start(ANA)
-        with pytest.raises(Invalid) as refused:
-            tool = ClientTool("charge", "mine", {"type": "object"})
-            await door.say(ANA, conversation, "Hi", client_message_id="m1", client_tools=[tool])
-        assert refused.value.field == "tools.0.name"
-
-
-@pytest.mark.parametrize("name", ["", "two words", "l\u043eck", "x" * 65, "a\0b"])
-async def test_a_tool_of_the_client_has_a_name_that_every_provider_takes(core, name):
-    async with core() as door:
-        conversation = await door.start(ANA)
-        with pytest.raises(Invalid) as refused:
-            tool = ClientTool(name, "mine", {"type": "object"})
-            await door.say(ANA, conversation, "Hi", client_message_id="m1", client_tools=[tool])
-        assert refused.value.field == "tools.0.name"
 
 
 async def test_a_customers_words_can_not_take_the_id_of_the_agents_or_an_operators(core, watching):

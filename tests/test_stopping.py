@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from agent_core.database import StorageError
 from agent_core.events import MessageFinished, TextDelta, TurnFinished, TurnResumed
 from agent_core.tables import conversations
+from agent_core.turn_rows import Said
 from tests.conftest import ANA, MAYA, each_database, sqlite_only
 from tests.scripted import Call, Hold, ScriptedModels
 
@@ -19,8 +20,9 @@ pytestmark = each_database
 
 
 async def stopped(door, conversation):
-    if not await door.stop(ANA, conversation):
-        await door.stop(ANA, conversation)  # the first one came before there was anything to stop
+    async with asyncio.timeout(20):
+        while not await door.stop(ANA, conversation):  # it came before there was anything to stop
+            pass
 
 
 async def taken_and_given_back(door, conversation):
@@ -52,6 +54,20 @@ async def test_a_turn_that_is_ended_as_it_begins_never_speaks_in_the_next_one(co
         await watch.event(TurnFinished, turn=again.turn)
         said = [e.text for e in watch.events if isinstance(e, MessageFinished) and e.turn == again.turn]
         assert said == ["New words."]
+
+
+async def test_a_beginning_that_is_told_after_its_end_begins_nothing(core, watching):
+    """As two connections to PostgreSQL may tell of their commits."""
+    async with core("Said once.", "Never said.") as door:
+        conversation = await door.start(ANA)
+        said = Said(conversation, "m1", "Hi")
+        begun = await door._db.write(lambda connection: door._accept(connection, ANA, said))
+        assert await door.stop(ANA, conversation)
+        door._go(conversation, begun)
+        again = await door.say(ANA, conversation, "Again", client_message_id="m2")
+        await watching(door, ANA, conversation).event(TurnFinished, turn=again.turn)
+        await ended(door, 0)
+        assert len(door.turns._shop.models.seen) == 1
 
 
 @sqlite_only
