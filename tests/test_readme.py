@@ -22,12 +22,12 @@ from agent_core import open_core
 from agent_core.deliverables import DELIVERABLES, collect
 from agent_core.events import DeliverableDecided, DeliverableShown, InterruptOpened, ToolFinished, TurnFinished
 from agent_core.gateway import OUTPUT_BYTES
+from agent_core.intake import MESSAGE_BYTES
 from agent_core.settings import DEMO_TEAM, Settings
 from app.entrance import BODY_BYTES, HISTORY_BYTES
 from app.house import HEARTBEAT_SECONDS
 from app.repl.entry import Options, Streams, talk
 from app.repl.exit_codes import MEANINGS
-from app.shapes import TEXT_BYTES
 from tests import peers
 from tests.conftest import ANA, OpenCore
 from tests.scripted import Call
@@ -111,7 +111,7 @@ def test_the_exit_codes_are_those_of_the_command() -> None:
 def test_the_limits_are_those_of_the_program() -> None:
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
     flat = " ".join(README.split())
-    assert f"{TEXT_BYTES // 1024} KB a message" in flat
+    assert f"{MESSAGE_BYTES // 1024} KB a message" in flat
     assert f"{BODY_BYTES // 1024} KB a request ({HISTORY_BYTES // 1024**2} MB where AG-UI" in flat
     assert f"{OUTPUT_BYTES // 1024} KB of a tool's output" in flat
     assert f"{settings.max_active_turns} turns and {settings.max_streams:,} streams at once" in flat
