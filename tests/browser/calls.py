@@ -29,12 +29,15 @@ async def log(town: Stage, panel: Panel) -> list[dict[str, Any]]:
 
 async def logged(town: Stage, panel: Panel, type_: str, count: int) -> list[dict[str, Any]]:
     """So many events of this type, when they are there."""
-    async with asyncio.timeout(30):
-        while True:
-            found = [event for event in await log(town, panel) if event["type"] == type_]
-            if len(found) >= count:
-                return found
-            await asyncio.sleep(0.2)
+    found: list[dict[str, Any]] = []
+    try:
+        async with asyncio.timeout(30):
+            while len(found) < count:
+                await asyncio.sleep(0.2)
+                found = [event for event in await log(town, panel) if event["type"] == type_]
+    except TimeoutError:
+        raise AssertionError(f"{count} of {type_} were awaited; there are {found}") from None
+    return found
 
 
 async def modes(town: Stage, panel: Panel, wanted: list[str]) -> list[Any]:

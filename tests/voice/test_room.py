@@ -19,8 +19,11 @@ from agent_core.events import (
     ModeChanged,
     TurnFinished,
 )
+from app import media
+from tests.conftest import Watch
 from tests.scripted import Call, Hold
 from tests.voice.room import agent_is_there, calling, joined, place
+from tests.voice.stage import SERVICE
 
 pytestmark = [pytest.mark.livekit, pytest.mark.timeout(400)]
 
@@ -99,6 +102,18 @@ async def test_a_customer_who_hangs_up_is_back_in_text_and_can_call_again(core, 
         async with joined(here, customer.visitor):
             again = lambda i: isinstance(getattr(i, "event", None), ModeChanged) and i.seq > ended.seq  # noqa: E731
             assert (await watch.until(again, seconds=20)).event.mode == "pipeline"
+
+
+async def test_a_customer_who_never_comes_is_waited_for_a_while(core, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(media, "EMPTY_SECONDS", 5)
+    async with place(core, settings, tmp_path, "Hello.") as here:
+        visitor = await here.served.visitor()
+        watch = Watch(here.door, SERVICE, visitor.conversation)
+        assert (await visitor.post("/voice", {})).status_code == 201
+        await watch.event(ModeChanged, mode="pipeline")
+        ended: Any = await watch.until(back_in_text, seconds=40)
+        assert ended.event.reason == "left"
+        await watch.aclose()
 
 
 async def test_a_second_device_takes_the_call_over(core, settings, tmp_path):
