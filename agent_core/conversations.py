@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Row
 
 from agent_core import approvals, archive, deliverable_rows, floor, intake, language, log, turn_rows
 from agent_core.analyst import Analyst
@@ -157,8 +157,8 @@ class InProcessConversations:
     # ---- watching
 
     async def watch(self, who: Principal, conversation: str, after: Cursor | None = None) -> AsyncIterator[Watched]:
-        row = await self._db.read(lambda c: turn_rows.load(c, who, conversation))
         cursor = after or Cursor()
+        nowhere = await self._db.read(lambda c: _nowhere(cursor, turn_rows.load(c, who, conversation)))
         with self._feeds.use(conversation) as feed:
             watcher = Watcher(
                 feed,
@@ -167,7 +167,7 @@ class InProcessConversations:
                 draft=lambda seq: self._draft(conversation, seq),
                 snapshot=lambda: self._snapshot(conversation),
             )
-            if cursor.seq > row.head or (cursor.offset and cursor.seq == row.head and row.active is None):
+            if nowhere:
                 yield await watcher.reset()
             async for item in watcher.watch():
                 if _may_change_hands(item) and not await self._still(who, conversation):
@@ -417,6 +417,11 @@ class InProcessConversations:
             {name: health.as_dict() for name, health in shop.servers.health().items()},
             shop.teams.current.number,
         )
+
+
+def _nowhere(cursor: Cursor, row: Row[Any]) -> bool:
+    """A place that this conversation never had."""
+    return bool(cursor.seq > row.head or (cursor.offset and cursor.seq == row.head and row.active is None))
 
 
 def _may_change_hands(item: Watched) -> bool:

@@ -17,6 +17,7 @@ from agent_core.database import Database, open_database
 from agent_core.deliverables import DELIVERABLES
 from agent_core.feed import Feeds
 from agent_core.gateway import Gateway
+from agent_core.graph import Graphs
 from agent_core.models import Models, models_for
 from agent_core.rehearsal import RehearsedServers
 from agent_core.settings import DEMO_TEAM, Settings
@@ -82,7 +83,8 @@ async def _workshop(
     gateway = Gateway(servers, DELIVERABLES, database, feeds)
     owner = Owner(f"{os.getpid()}-{secrets.token_hex(4)}", round(settings.lease_seconds * 1000), file.name)
     book = Pins(database, servers, own=own)
-    return Workshop(settings, database, feeds, gateway, servers, DELIVERABLES, models, teams, book, owner)
+    graphs = Graphs(gateway, models)
+    return Workshop(settings, database, feeds, gateway, graphs, servers, DELIVERABLES, models, teams, book, owner)
 
 
 async def _begin(door: InProcessConversations, shop: Workshop) -> None:

@@ -27,7 +27,7 @@ from agent_core.errors import ParleyError, ToolError, ToolTimedOut, ToolUnavaila
 from agent_core.events import Event, Logged, ToolFinished
 from agent_core.feed import Feeds
 from agent_core.journal import Call
-from agent_core.team import Agent, Team, ToolRule
+from agent_core.team import USUAL, Agent, Team, ToolRule
 from agent_core.text import wellformed
 from agent_core.tool_servers import CUSTOMER, ToolDefinition, ToolServers
 from agent_core.turn_rows import Lease
@@ -64,9 +64,9 @@ class Caller(Protocol):
         """They are on disk."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tool:
-    """A tool as the model is offered it."""
+    """A tool as the model is offered it. The same one as long as its server, and the owner, say the same of it."""
 
     name: str
     description: str
@@ -111,6 +111,7 @@ class Gateway:
         self._servers, self._deliverables = servers, deliverables
         self._database, self._feeds = database, feeds
         self._breakers: dict[str, Breaker] = {}
+        self._tools: dict[str, tuple[ToolDefinition | Deliverable[Any, Any], Tool]] = {}
         self._validators: dict[str, tuple[Mapping[str, Any], Any]] = {}
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -119,9 +120,9 @@ class Gateway:
     def offered(self, team: Team, agent: Agent) -> list[Tool]:
         """The tools of an agent that can be called now; what is out of order is not offered at all."""
         defined = {d.name: d for d in self._servers.tools()}
-        tools = [_tool(team, defined[name]) for name in agent.tools if name in defined and not self._resting(name)]
+        tools = [self._tool(team, defined[name]) for name in agent.tools if name in defined and not self._resting(name)]
         shown = [self._deliverables[name] for name in agent.deliverables if name in self._deliverables]
-        return [*tools, *(_show_tool(team, deliverable) for deliverable in shown)]
+        return [*tools, *(self._tool(team, deliverable) for deliverable in shown)]
 
     def missing(self, names: Sequence[str]) -> list[str]:
         defined = {d.name for d in self._servers.tools()}
@@ -130,8 +131,17 @@ class Gateway:
     def find(self, team: Team, name: str) -> Tool | None:
         """With the rule that this version of the team has for it."""
         if name in self._deliverables:
-            return _show_tool(team, self._deliverables[name])
-        return next((_tool(team, d) for d in self._servers.tools() if d.name == name), None)
+            return self._tool(team, self._deliverables[name])
+        return next((self._tool(team, d) for d in self._servers.tools() if d.name == name), None)
+
+    def _tool(self, team: Team, what: ToolDefinition | Deliverable[Any, Any]) -> Tool:
+        rule = team.rule(what.name)
+        source, made = self._tools.get(what.name, (None, None))
+        if made is None or source is not what or made.rule is not rule:
+            shown = what if isinstance(what, Deliverable) else None
+            made = Tool(what.name, what.description, what.schema, rule, shown)
+            self._tools[what.name] = (what, made)
+        return made
 
     def _resting(self, name: str) -> bool:
         breaker = self._breakers.get(name)
@@ -182,7 +192,7 @@ class Gateway:
         arguments, problem = self._parse(tool, raw)
         call = self._call(caller, name, tool, arguments, call_id)
         if tool is None or problem is not None:
-            call, _ = await self._begin(caller, call, ToolRule(), arguments)
+            call, _ = await self._begin(caller, call, USUAL, arguments)
             return await self._refuse(call, problem or f"There is no tool {name!r} at the moment.")
         call, allowed = await self._begin(caller, call, tool.rule, arguments)
         return await self._run(tool, call, arguments) if allowed else await self._refuse(call, DENIED)
@@ -199,7 +209,7 @@ class Gateway:
         return (arguments if isinstance(arguments, dict) else {}), problem
 
     def _call(self, caller: Caller, name: str, tool: Tool | None, arguments: dict[str, Any], call_id: str) -> Call:
-        rule = tool.rule if tool else ToolRule()
+        rule = tool.rule if tool else USUAL
         return Call(
             caller.lease.conversation,
             caller.lease.turn,
@@ -348,15 +358,6 @@ class Gateway:
         """Wait for the calls under way; each has a time limit of its own."""
         if self._running:
             await asyncio.wait(self._running)
-
-
-def _tool(team: Team, definition: ToolDefinition) -> Tool:
-    return Tool(definition.name, definition.description, definition.schema, team.rule(definition.name))
-
-
-def _show_tool(team: Team, deliverable: Deliverable[Any, Any]) -> Tool:
-    rule = team.rule(deliverable.name)
-    return Tool(deliverable.name, deliverable.description, deliverable.schema, rule, deliverable)
 
 
 class _Business:

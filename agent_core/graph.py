@@ -1,4 +1,7 @@
-"""From a team's data to the SDK's agents: a fresh graph for every run, as an immutable snapshot of the moment."""
+"""From a team's data to the SDK's agents: a fresh graph for every run, as an immutable snapshot of the moment.
+
+What is the same in every run is made once: an agent of twenty tools takes 40 KB of them, and most of a millisecond.
+"""
 
 from __future__ import annotations
 
@@ -50,14 +53,36 @@ LANGUAGES = {
 }
 
 
-def build(turn: Turn, gateway: Gateway, models: Models) -> Agent[Turn]:
-    """The agent that has the floor. Those it can hand over to are built when it does: most turns need one agent."""
-    return _Graph(turn, gateway, models).agent(turn.agent)
+class Graphs:
+    """Of this process."""
+
+    def __init__(self, gateway: Gateway, models: Models) -> None:
+        self.gateway, self.models = gateway, models
+        self._functions: dict[str, tuple[Tool, FunctionTool]] = {}
+        self._settings: dict[tuple[str, float | None], ModelSettings] = {}
+
+    def build(self, turn: Turn) -> Agent[Turn]:
+        """The agent that has the floor. Those it can hand over to are built when it does: most turns need one agent."""
+        return _Graph(turn, self).agent(turn.agent)
+
+    def function(self, tool: Tool) -> FunctionTool:
+        made = self._functions.get(tool.name)
+        if made is None or made[0] is not tool:
+            made = self._functions[tool.name] = (tool, _function(self.gateway, tool))
+        return made[1]
+
+    def settings(self, model: str, temperature: float | None) -> ModelSettings:
+        """The SDK's own for this model: left alone, a GPT-5 thinks, and writes, at a length that no chat has time for."""
+        made = self._settings.get((model, temperature))
+        if made is None:
+            made = get_default_model_settings(model).resolve(ModelSettings(temperature=temperature))
+            self._settings[model, temperature] = made
+        return made
 
 
 class _Graph:
-    def __init__(self, turn: Turn, gateway: Gateway, models: Models) -> None:
-        self._turn, self._team, self._gateway, self._models = turn, turn.team, gateway, models
+    def __init__(self, turn: Turn, graphs: Graphs) -> None:
+        self._turn, self._team, self._graphs = turn, turn.team, graphs
         self._built: dict[str, Agent[Turn]] = {}
 
     def agent(self, name: str) -> Agent[Turn]:
@@ -69,19 +94,15 @@ class _Graph:
         agent = copy.copy(BLANK)
         agent.name = data.name
         agent.handoff_description = data.description
-        told = instructions(self._team, self._gateway, data, self._turn.language)
+        graphs, model = self._graphs, self._turn.model or data.model
+        told = instructions(self._team, graphs.gateway, data, self._turn.language)
         agent.instructions = f"{told}\n\n{HEARD}" if self._turn.spoken else told
-        agent.model = Readable(self._models.model(self._turn.model or data.model, self._turn.write))
-        agent.model_settings = self._settings(data)
+        agent.model = Readable(graphs.models.model(model, self._turn.write))
+        agent.model_settings = graphs.settings(graphs.models.name(model), data.temperature)
         agent.tools = [*self._tools(data), *self._client_tools()]
         agent.handoffs = [self._handoff(self._team.agent(target)) for target in data.handoffs]
         agent.input_guardrails = [_guardrail(g) for g in data.guardrails]
         return agent
-
-    def _settings(self, data: AgentData) -> ModelSettings:
-        """The SDK's own for this model: left alone, a GPT-5 thinks, and writes, at a length that no chat has time for."""
-        usual = get_default_model_settings(self._models.name(self._turn.model or data.model))
-        return usual.resolve(ModelSettings(temperature=data.temperature))
 
     def _handoff(self, data: AgentData) -> Handoff[Turn, Agent[Turn]]:
         async def hand_over(_context: RunContextWrapper[Turn], _arguments: str) -> Agent[Turn]:
@@ -96,7 +117,7 @@ class _Graph:
         )
 
     def _tools(self, data: AgentData) -> list[FunctionTool]:
-        return [_function(self._gateway, tool) for tool in self._gateway.offered(self._team, data)]
+        return [self._graphs.function(tool) for tool in self._graphs.gateway.offered(self._team, data)]
 
     def _client_tools(self) -> list[FunctionTool]:
         return [_client_function(tool) for tool in self._turn.client_tools]

@@ -27,6 +27,17 @@ UNKNOWN = (
 )
 
 
+# Statements of every call are built once: to build one costs more than SQLite needs to run it.
+
+_known = sa.select(calls.c.call).where(calls.c.id == sa.bindparam("i"))
+_add = sa.insert(calls)
+_set_status = (
+    sa.update(calls)
+    .where(calls.c.id == sa.bindparam("i"), calls.c.status == sa.bindparam("before"))
+    .values(status=sa.bindparam("after"), output=sa.bindparam("text"))
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call as the journal has it. `arguments` is canonical JSON; `key` goes out as the Idempotency-Key."""
@@ -64,9 +75,10 @@ def call_id(given: str) -> str:
 
 def fresh_id(connection: Connection, conversation: str, call: str) -> str:
     """Providers may use a call id again in a later turn; ours is unique in its conversation."""
-    taken = connection.execute(
-        sa.select(calls.c.call).where(calls.c.conversation == conversation, calls.c.id.like(f"{conversation}:{call}%"))
-    ).scalars()
+    if connection.execute(_known, {"i": f"{conversation}:{call}"}).first() is None:
+        return call
+    alike = calls.c.id.like(f"{conversation}:{call}%")
+    taken = connection.execute(sa.select(calls.c.call).where(calls.c.conversation == conversation, alike)).scalars()
     seen, fresh, n = set(taken), call, 2
     while fresh in seen:
         fresh, n = f"{call}~{n}", n + 1
@@ -75,7 +87,7 @@ def fresh_id(connection: Connection, conversation: str, call: str) -> str:
 
 def add(connection: Connection, call: Call, status: str) -> None:
     connection.execute(
-        sa.insert(calls),
+        _add,
         {
             "id": f"{call.conversation}:{call.call}",
             "conversation": call.conversation,
@@ -142,12 +154,8 @@ def finish(connection: Connection, call: Call, finished: ToolFinished, more: Seq
 
 
 def _move(connection: Connection, call: Call, before: str, status: str, output: str | None) -> bool:
-    moved = connection.execute(
-        sa.update(calls)
-        .where(calls.c.id == f"{call.conversation}:{call.call}", calls.c.status == before)
-        .values(status=status, output=output)
-    )
-    return moved.rowcount == 1
+    values = {"i": f"{call.conversation}:{call.call}", "before": before, "after": status, "text": output}
+    return connection.execute(_set_status, values).rowcount == 1
 
 
 def unsettled(connection: Connection, turn: str) -> list[tuple[Call, str]]:

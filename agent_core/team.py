@@ -72,6 +72,10 @@ class ToolRule(_Data):
     title: Mapping[str, str] = {}
 
 
+#: For a tool of which the owner says nothing.
+USUAL = ToolRule()
+
+
 class Server(_Data):
     """An MCP server: in this process (`python`), a child (`command`), or elsewhere (`url`)."""
 
@@ -220,7 +224,7 @@ class Team(_Data):
         prefixes = [f"{server.name}__" for server in self.servers]
         others = [tool.removeprefix(p) if tool.startswith(p) else p + tool for p in prefixes]
         rules = [self.tools[name] for name in others if name in self.tools]
-        return next((rule for rule in rules if rule.approval), rules[0] if rules else ToolRule())
+        return next((rule for rule in rules if rule.approval), rules[0] if rules else USUAL)
 
 
 def read_team(path: Path, values: Mapping[str, str] | None = None) -> Team:

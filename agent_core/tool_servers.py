@@ -47,6 +47,7 @@ class ToolServers:
             for config in configs
         }
         self._seen: tuple[Any, ...] = ()
+        self._names: tuple[Any, dict[str, ToolDefinition]] = (None, {})  # of what, and what they are
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -114,7 +115,12 @@ class ToolServers:
 
     def _named(self) -> dict[str, ToolDefinition]:
         """Every known tool by its name, those of servers that are down too: a name must not change hands meanwhile."""
-        known = self.accepted()
+        lists = tuple(connection.definitions for connection in self._connections.values())
+        if self._names[0] != lists:
+            self._names = (lists, self._name(self.accepted()))
+        return self._names[1]
+
+    def _name(self, known: Sequence[ToolDefinition]) -> dict[str, ToolDefinition]:
         often = Counter(d.name for d in known)
         # Nor does a tool take the full name of another server's by being called so.
         full = tuple(f"{name}__" for name in self._connections)

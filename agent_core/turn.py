@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ from agent_core.errors import Fenced, ModelError, ParleyError, TooManySteps, Tur
 from agent_core.events import AgentChanged, Event, MessageFinished, TurnFinished
 from agent_core.feed import Draft, Feed, Feeds
 from agent_core.gateway import Gateway, title
+from agent_core.graph import Graphs
 from agent_core.journal import Call
 from agent_core.models import Models
 from agent_core.refusal_lines import said_in
@@ -59,6 +60,7 @@ class Workshop:
     database: Database
     feeds: Feeds
     gateway: Gateway
+    graphs: Graphs
     servers: ToolServers
     deliverables: Mapping[str, Deliverable[Any, Any]]
     models: Models
@@ -106,6 +108,7 @@ class Turn:
         self.agent = team.agent(lease.agent).name
         self.language = lease.language or team.language.default
         self.model = lease.model
+        self.past: list[Any] = []  # as a model reads it
         self.said = ""  # the customer's words that this turn answers
         self.spoken = False  # and hears the answer to
         self.client_tools: Sequence[Mapping[str, Any]] = graph.client_tools(lease.client_tools)
@@ -187,18 +190,14 @@ class Turn:
     async def _think(self) -> Outcome | None:
         shop = self._shop
         past = await self._past()
-        self.said, self.spoken = past.said, past.spoken
+        self.past, self.said, self.spoken = past.items, past.said, past.spoken
         result = await Runner.run(
-            graph.build(self, shop.gateway, shop.models),
+            shop.graphs.build(self),
             [],  # what was said is in the log already
             context=self,
             max_turns=shop.settings.max_steps,
-            hooks=_Hooks(self),
-            run_config=RunConfig(
-                tracing_disabled=True,
-                tool_not_found_behavior="return_error_to_model",
-                call_model_input_filter=_after(past.items),
-            ),
+            hooks=HOOKS,
+            run_config=RUN,
         )
         if result.interruptions:
             return await self._wait(result.interruptions)
@@ -339,26 +338,30 @@ def _finished(draft: Draft, status: str) -> MessageFinished:
     return MessageFinished(draft.message, draft.turn, draft.agent, draft.text, status)
 
 
-def _after(past: list[Any]) -> Callable[[CallModelData[Any]], ModelInputData]:
-    """Puts the past before what this run has brought so far."""
-
-    def prepend(call: CallModelData[Any]) -> ModelInputData:
-        return ModelInputData(input=[*past, *call.model_data.input], instructions=call.model_data.instructions)
-
-    return prepend
+def _after_the_past(call: CallModelData[Turn]) -> ModelInputData:
+    """What this run has brought so far, with the past before it."""
+    assert call.context is not None
+    new = call.model_data
+    return ModelInputData(input=[*call.context.past, *new.input], instructions=new.instructions)
 
 
 class _Hooks(RunHooks[Turn]):
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
-
     # The SDK calls these with keywords, so the names of the arguments are its own.
     async def on_llm_end(self, context: RunContextWrapper[Turn], agent: Agent[Turn], response: ModelResponse) -> None:
-        turn = self._turn
+        turn = context.context
         name = turn._shop.models.name(turn.model or turn.team.agent(agent.name).model)
         turn.meter.add(response, name)
 
     async def on_handoff(
         self, context: RunContextWrapper[Turn], from_agent: Agent[Turn], to_agent: Agent[Turn]
     ) -> None:
-        await self._turn.hand_over(to_agent.name)
+        await context.context.hand_over(to_agent.name)
+
+
+#: The same for every run, so made once: to make them takes longer than to begin a run.
+HOOKS = _Hooks()
+RUN = RunConfig(
+    tracing_disabled=True,
+    tool_not_found_behavior="return_error_to_model",
+    call_model_input_filter=_after_the_past,
+)
