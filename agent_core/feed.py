@@ -7,8 +7,7 @@ harms only itself, and any number of them see the same sequence.
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -24,8 +23,9 @@ from agent_core.events import (
     Watched,
 )
 
-#: Events kept for watchers that are nearly up to date, and for the next turn's history; others read the log.
-RING = 96
+#: Events kept, up to twice as many, for watchers that are nearly up to date and the next turn's history; others read the
+#: log.
+RING = 64
 #: Feeds kept after the last reader left: the customer's next message finds the past in memory.
 IDLE_FEEDS = 200
 #: Of a feed that nobody uses; one with long tool outputs in it is read from the log when it is needed again.
@@ -64,16 +64,38 @@ class Draft:
         return self.pieces[0] if self.pieces else ""
 
 
+class Bell:
+    """For one who waits. An asyncio.Event takes 700 bytes a stream, most of them for others who might wait with it."""
+
+    __slots__ = ("_rung", "_waiter")
+
+    def __init__(self) -> None:
+        self._rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        self._rung = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def rung(self) -> None:
+        """Returns at once when it was rung since."""
+        while not self._rung:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        self._rung = False
+
+
 class Feed:
     """One conversation's present."""
 
     def __init__(self, *, shared: bool = False) -> None:
-        self.ring: deque[Logged] = deque(maxlen=RING)
+        self.ring: list[Logged] = []
         self.newest = 0  # seq of the newest event that was published here
         self.draft: Draft | None = None
         self.users = 0
         self.over = False  # the conversation was erased: nothing will happen in it any more
-        self._bells: set[asyncio.Event] = set()
+        self._bells: set[Bell] = set()
         # Counts the wake-ups from other processes: the log knows more than the ring. 0: there are no others.
         self.elsewhere = int(shared)
 
@@ -90,6 +112,8 @@ class Feed:
         if item.seq > self.newest:
             self.newest = item.seq
             self.ring.append(item)
+            if len(self.ring) >= 2 * RING:
+                del self.ring[:-RING]
         else:  # two connections told of their commits in the other order: only the log has both
             self.elsewhere += 1
 
@@ -105,7 +129,7 @@ class Feed:
 
     def ring_bells(self) -> None:
         for bell in self._bells:
-            bell.set()
+            bell.ring()
 
     def grow(self, text: str) -> None:
         assert self.draft is not None
@@ -116,11 +140,11 @@ class Feed:
         """The events after `seq`, in order; None when the ring does not reach back that far."""
         if not self.ring or self.ring[0].seq > seq + 1:
             return None
-        return list(itertools.islice(self.ring, seq + 1 - self.ring[0].seq, None))
+        return self.ring[seq + 1 - self.ring[0].seq :]
 
     @contextmanager
-    def bell(self) -> Iterator[asyncio.Event]:
-        bell = asyncio.Event()
+    def bell(self) -> Iterator[Bell]:
+        bell = Bell()
         self._bells.add(bell)
         try:
             yield bell
@@ -211,11 +235,9 @@ class Watcher:
         """Until the conversation is erased."""
         with self._feed.bell() as bell:
             while not self._feed.over:
-                bell.clear()
                 for item in await self._fresh():
                     yield item
-                if not bell.is_set():
-                    await bell.wait()
+                await bell.rung()
 
     async def _fresh(self) -> list[Watched]:
         if self._seq == self._feed.newest and self._elsewhere == self._feed.elsewhere:  # nothing but text can be new

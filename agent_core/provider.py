@@ -254,7 +254,7 @@ def pause(attempt: int, backoff: float, wanted: float | None = None) -> float:
     return jittered if wanted is None else max(jittered, wanted * random.uniform(1.0, 1.3))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Call:
     """One attempt: what is sent, who listens, until when (time of the loop)."""
 

@@ -22,7 +22,7 @@ Item = Mapping[str, Any]
 _NOT_SENT = ("id", "provider_data")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Question:
     """One call of a model, in the Runner's terms."""
 
@@ -62,7 +62,7 @@ def _extras(settings: ModelSettings) -> dict[str, Any]:
 # ---- tools, in a shape from which both are made
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Function:
     name: str
     description: str

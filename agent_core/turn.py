@@ -74,7 +74,7 @@ class Workshop:
         return self.teams.current.team
 
 
-@dataclass
+@dataclass(slots=True)
 class Meter:
     """What the turn has used. Milliseconds since it began."""
 

@@ -27,7 +27,7 @@ from app.house import House
 PAGE = 500
 
 
-@dataclass
+@dataclass(slots=True)
 class Told:
     """What became of the news: where to watch from, and for which turn."""
 
