@@ -166,6 +166,7 @@ def _keep_times(connection: Connection, copy: str, past: list[Logged]) -> None:
 def erase(connection: Connection, who: Principal, conversation: str) -> None:
     turn_rows.load(connection, who, conversation, lock=True)
     connection.execute(sa.delete(conversations).where(conversations.c.id == conversation))
+    log.wake_others(connection, [conversation])
 
 
 def hand_over(connection: Connection, visitor: Principal, customer: Principal) -> dict[str, list[Logged]]:

@@ -163,7 +163,7 @@ class InProcessConversations:
             watcher = Watcher(
                 feed,
                 cursor,
-                log=lambda seq, limit: self._db.read(lambda c: log.read(c, conversation, seq, limit)),
+                log=lambda seq, limit: self._read_on(conversation, seq, limit),
                 draft=lambda seq: self._draft(conversation, seq),
                 snapshot=lambda: self._snapshot(conversation),
             )
@@ -173,6 +173,12 @@ class InProcessConversations:
                 if _may_change_hands(item) and not await self._still(who, conversation):
                     return
                 yield item
+
+    async def _read_on(self, conversation: str, seq: int, limit: int) -> list[Logged]:
+        page = await self._db.read(lambda c: log.read_on(c, conversation, seq, limit))
+        if page is None:  # erased, perhaps by another process
+            self._feeds.end(conversation)
+        return page or []
 
     async def _still(self, who: Principal, conversation: str) -> bool:
         """Whether it is theirs, after it may have become somebody else's."""

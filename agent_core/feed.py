@@ -23,9 +23,8 @@ from agent_core.events import (
     Watched,
 )
 
-#: Events kept, up to twice as many, for watchers that are nearly up to date and the next turn's history; others read the
-#: log.
-RING = 64
+#: Events kept for watchers that are nearly up to date, and for the next turn's history; others read the log.
+RING = 96
 #: Feeds kept after the last reader left: the customer's next message finds the past in memory.
 IDLE_FEEDS = 200
 #: Of a feed that nobody uses; one with long tool outputs in it is read from the log when it is needed again.
@@ -112,8 +111,7 @@ class Feed:
         if item.seq > self.newest:
             self.newest = item.seq
             self.ring.append(item)
-            if len(self.ring) >= 2 * RING:
-                del self.ring[:-RING]
+            del self.ring[:-RING]
         else:  # two connections told of their commits in the other order: only the log has both
             self.elsewhere += 1
 

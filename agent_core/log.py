@@ -62,11 +62,11 @@ def append(
     logged = [Logged(head - len(new) + n, at, event) for n, event in enumerate(new, 1)]
     if logged:
         connection.execute(_insert, [_row(conversation, item) for item in logged])
-        _wake_others(connection, [conversation])
+        wake_others(connection, [conversation])
     return logged
 
 
-def _wake_others(connection: Connection, changed: Iterable[str]) -> None:
+def wake_others(connection: Connection, changed: Iterable[str]) -> None:
     """With the commit, the other server processes hear that there is something to read."""
     if connection.dialect.name == "postgresql":
         for conversation in changed:
@@ -87,6 +87,11 @@ def read(connection: Connection, conversation: str, after: int = 0, limit: int =
     # A cursor is what a client says it is; PostgreSQL refuses a number that no seq can be.
     rows = connection.execute(_after, {"c": conversation, "after": min(after, 2**31 - 1), "limit": limit})
     return [Logged(seq, at, from_json(type_, body)) for seq, at, type_, body in rows]
+
+
+def read_on(connection: Connection, conversation: str, after: int, limit: int) -> list[Logged] | None:
+    """The same; None when the conversation is gone."""
+    return read(connection, conversation, after, limit) or (None if fence(connection, conversation) is None else [])
 
 
 def read_all(connection: Connection, conversation: str, until: int | None = None) -> list[Logged]:
@@ -155,7 +160,7 @@ def save_pieces(connection: Connection, pieces: Sequence[dict[str, object]]) -> 
     ]
     if rows:
         connection.execute(_insert_pieces[connection.dialect.name], rows)
-        _wake_others(connection, {str(row["conversation"]) for row in rows})
+        wake_others(connection, {str(row["conversation"]) for row in rows})
 
 
 def _finished_since(connection: Connection, conversation: str, seq: object) -> bool:

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from agent_core import approvals, leases, log
 from agent_core import snapshot as s
 from agent_core.door import ClientTool, Principal, Start
-from agent_core.errors import ParleyError
+from agent_core.errors import NotFound, ParleyError
 from agent_core.events import (
     ConversationStarted,
     CustomerIdentified,
@@ -360,6 +360,38 @@ async def test_a_turn_of_ours_that_runs_no_more_keeps_no_lease(core, watching):
         assert await shop.database.write(lambda c: leases.heartbeat(c, shop.owner, [running])) == {running}
         hold.go.set()
         await watching(a, ANA, conversation).event(TurnFinished)
+
+
+# ---- an end
+
+
+async def test_what_is_erased_elsewhere_ends_for_all_who_watch_it_here_and_is_forgotten(core, watching):
+    hold = Hold()
+    async with core(["My card is 4711.", hold, "x"], lease_seconds=LONG_LEASE) as a, core() as b:
+        conversation = await a.start(ANA)
+        watches = [watching(door, ANA, conversation) for door in (a, b, b)]
+        await a.say(ANA, conversation, "Hi", client_message_id="m1")
+        for watch in watches:
+            await watch.until(lambda item: isinstance(item, TextDelta))
+        await b.erase(ANA, conversation)
+        for watch in watches:
+            await watch.over()
+        for door in (a, b):
+            with pytest.raises(NotFound):
+                await door.snapshot(ANA, conversation)
+            assert conversation not in door.turns._shop.feeds.conversations()
+
+
+async def test_who_could_not_hear_of_an_erasure_finds_out_when_it_hears_again(core, watching):
+    async with core() as a, core() as b:
+        conversation = await a.start(ANA)
+        watch = watching(b, ANA, conversation)
+        await watch.event(ConversationStarted)
+        b.turns._shop.database._listener.cancel()
+        await asyncio.wait([b.turns._shop.database._listener])
+        await a.erase(ANA, conversation)
+        await b.turns._shop.database.listen(b.turns.wake, b.turns.wake_all)
+        await watch.over()
 
 
 # ---- a visitor who signs in

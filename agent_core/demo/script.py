@@ -124,6 +124,8 @@ class Scene:
                 out |= self._named(_text(item))
             elif item.get("type") == "function_call_output" and place > self.goal[0]:
                 out |= _object(item["output"]) or {}
+            elif item.get("type") == "function_call_output" and "customer_number" in item["output"]:
+                out |= {n: v for n, v in (_object(item["output"]) or {}).items() if n == "customer_number"}
         return out | {"said": dict(self.said)[self.goal[0]][:300] if self.said else ""}
 
     def _named(self, text: str) -> dict[str, str]:
@@ -174,7 +176,9 @@ class Scene:
         return self.words(self.book["entry"][name], entries[:SHOWN][0 if form == "first" else -1]) if entries else "–"
 
     def filled(self, arguments: Any) -> Any:
-        """Arguments with their holes filled; a missing fact raises KeyError with its name."""
+        """Arguments with their holes filled and in one language; a missing fact raises KeyError with its name."""
+        if isinstance(arguments, dict) and "en" in arguments:
+            return self.words(arguments)
         if isinstance(arguments, dict):
             return {name: self.filled(value) for name, value in arguments.items()}
         if isinstance(arguments, list):
@@ -226,56 +230,14 @@ def _direct(scene: Scene, tool: str, arguments: str) -> list[Move]:
     return _toward(scene, scene.book["home"].get(tool, "problem_solving"))
 
 
-def _puzzled(scene: Scene) -> list[Move]:
-    words = Say(scene.words(scene.book["puzzled"]))
-    if "displayChoices" not in scene.tools or scene.answer("displayChoices", scene.newest) is not None:
-        return [words]
-    examples = scene.book["examples"]
-    options = [{"id": name, "label": scene.words(label)} for name, label in examples["options"].items()]
-    return [Call("displayChoices", {"question": scene.words(examples["question"]), "options": options})]
-
-
-# ---- who is it
-
-
 def _prove(scene: Scene, place: int) -> list[Move]:
-    who = scene.book["who"]
-    if "verify_customer" in scene.tools:
-        return _verify(scene, who)
-    if "find_customer" not in scene.tools:
-        return _toward(scene, "data_collection")
-    if scene.customer is None:
-        return _ask_number(scene, who, place)
-    found = scene.answer("find_customer", place)
-    if found is None:
-        return [Call("find_customer", {"customer_number": scene.customer})]
-    if (_object(found) or {}).get("found") is False:
-        return [Say(scene.words(who["nobody"]))]
-    return _toward(scene, "verification")
-
-
-def _ask_number(scene: Scene, who: Mapping[str, Any], place: int) -> list[Move]:
-    if "displayForm" not in scene.tools or scene.answer("displayForm", place) is not None:
-        return [Say(scene.words(who["number"]))]
-    form = who["form"]
-    fields = [
-        {"name": name, "label": scene.words(form[name]), "type": "date" if name == "date_of_birth" else "text"}
-        for name in ("customer_number", "date_of_birth", "postcode")
-    ]
-    return [Call("displayForm", {"title": scene.words(form["title"]), "fields": fields})]
-
-
-def _verify(scene: Scene, who: Mapping[str, Any]) -> list[Move]:
-    if scene.customer is None:
-        return _toward(scene, "data_collection")
-    answer = scene.answer("verify_customer", scene.newest)
-    if answer is not None:
-        refused = _object(answer)
-        return [Say(scene.words(who["wrong"])) if refused else _failure(scene, answer)]
-    proof = {name: scene.facts.get(name) for name in ("date_of_birth", "postcode")}
-    if not all(proof.values()):
-        return [Say(scene.words(who["proof"]))]
-    return [Call("verify_customer", {"customer_number": scene.customer, **proof})]
+    """Each step of the proof until it has answered with the customer's number; what it refused is said."""
+    for step in scene.book["proof"]:
+        got = _object(scene.answer(step["call"], place) or "") or {}
+        if scene.customer is None or got.get("customer_number") != scene.customer:
+            refused = scene.answer(step["call"], scene.newest) if scene.customer else None
+            return [_failure(scene, refused)] if refused else _step(scene, place, step)
+    return _puzzled(scene)
 
 
 # ---- doing it
@@ -285,7 +247,7 @@ def _perform(scene: Scene, place: int, intent: Mapping[str, Any]) -> list[Move]:
     for n, step in enumerate(intent.get("steps", ())):
         answer = scene.answer(step["call"], place)
         if answer is None:
-            return _step(scene, intent, step, first=n == 0)
+            return _step(scene, place, step, intent.get("before") if n == 0 else None)
         got = _object(answer)
         if got is None:
             return [_failure(scene, answer)]
@@ -295,20 +257,32 @@ def _perform(scene: Scene, place: int, intent: Mapping[str, Any]) -> list[Move]:
     return [Say(scene.words(intent["say"]))]
 
 
-def _step(scene: Scene, intent: Mapping[str, Any], step: Mapping[str, Any], *, first: bool) -> list[Move]:
+def _step(scene: Scene, place: int, step: Mapping[str, Any], before: Mapping[str, str] | None = None) -> list[Move]:
     if step["call"] not in scene.tools:
         return _toward(scene, scene.book["home"].get(step["call"], "problem_solving"))
     try:
         call = Call(step["call"], scene.filled(step["with"]))
     except KeyError as missing:
-        ask = intent.get("ask", {}).get(missing.args[0])
-        return [Say(scene.words(ask)) if ask else _failure(scene, f"{missing.args[0]}?")]
-    return [Say(scene.words(intent["before"])), call] if first and "before" in intent else [call]
+        question = scene.book["ask"].get(missing.args[0])
+        return _ask(scene, question, place) if question else [_failure(scene, f"{missing.args[0]}?")]
+    return [Say(scene.words(before)), call] if before else [call]
+
+
+def _ask(scene: Scene, question: Mapping[str, Any], since: int) -> list[Move]:
+    """What finds it out or shows it first, each once, where it is on offer; then the words."""
+    for step in question.get("first", ()):
+        if step["call"] in scene.tools and scene.answer(step["call"], since) is None:
+            return [Call(step["call"], scene.filled(step["with"]))]
+    return [Say(scene.words(question["say"]))]
+
+
+def _puzzled(scene: Scene) -> list[Move]:
+    return _ask(scene, scene.book["puzzled"], scene.newest)
 
 
 def _failure(scene: Scene, words: str) -> Say:
     rule = next(rule for rule in scene.book["failures"] if re.search(rule["when"], words))
-    return Say(scene.words(rule["say"], {"words": words[:300]}))
+    return Say(scene.words(rule["say"], scene.facts | {"words": words[:300]}))
 
 
 def _toward(scene: Scene, agent: str) -> list[Move]:

@@ -27,6 +27,8 @@ class Call:
     conversation: str
     key: str | None
     now: datetime
+    #: The customer's number as the business's own sign-in has it: proof of who it is.
+    signed_in: str | None = None
 
     @property
     def at(self) -> int:
@@ -41,6 +43,8 @@ class Call:
         return [dict(row) for row in (await self.db.execute(query)).mappings()]
 
     async def is_verified(self, customer_number: str) -> bool:
+        if customer_number == self.signed_in:
+            return True
         proof = schema.verifications.c
         query = select(proof.verified_at).where(
             proof.conversation == self.conversation, proof.customer_number == customer_number

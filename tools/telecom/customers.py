@@ -1,4 +1,4 @@
-"""Who the customer is, and the proof of it: a conversation reaches only customers it has verified."""
+"""Who the customer is, and the proof of it: a conversation reaches who is signed in, and customers it has verified."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ async def find_customer(
     email: Annotated[str | None, Field(max_length=200, description="An e-mail address.")] = None,
     customer_number: CustomerNumber | None = None,
 ) -> Answer:
-    """Find a customer number by exactly one of phone, email or customer number. Tells nothing else about the person;
-    verify_customer comes next."""
-    if sum(value is not None for value in (phone, email, customer_number)) != 1:
-        raise ToolError("Give exactly one of phone, email and customer_number.")
+    """Find a customer number by phone, email or customer number, or by none of them: that of whoever is signed in.
+    Tells nothing else about the person; verify_customer comes next, unless the answer says that they are verified."""
+    given = sum(value is not None for value in (phone, email, customer_number))
+    if given > 1:
+        raise ToolError("Give only one of phone, email and customer_number.")
+    if not given:
+        customer_number = call.signed_in  # nobody has the number None
     found = await call.rows(_search(phone, email, customer_number))
     if len(found) != 1:
         return {"found": False}

@@ -20,6 +20,8 @@ from tools.telecom.database import Database
 #: Where the caller says in a request's `_meta` which conversation it serves, and under which key.
 CONVERSATION = "parley/conversation"
 KEY = "parley/idempotency-key"
+#: And who is signed in, where somebody is.
+CUSTOMER = "parley/customer"
 #: The conversation of clients that know of none, such as an inspector.
 DIRECT = "direct"
 LONGEST_NAME = 200
@@ -35,7 +37,7 @@ class Desk:
         conversation, key = _name(meta, CONVERSATION) or DIRECT, _name(meta, KEY)
         try:
             async with self._database.transaction(writes=tool.writes) as db:
-                call = Call(db, tool.name, conversation, key, self._clock())
+                call = Call(db, tool.name, conversation, key, self._clock(), _name(meta, CUSTOMER))
                 return await (_once(call, tool, arguments) if tool.writes and key else _now(call, tool, arguments))
         except OperationalError as error:
             raise ToolError("Our records cannot be reached at the moment. Please try again in a minute.") from error
