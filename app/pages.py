@@ -24,9 +24,10 @@ templates = jinja2.Environment(
 
 @router.get("/", response_class=HTMLResponse)
 async def start(request: Request, house: TheHouse) -> HTMLResponse:
+    """In production, where anybody may look, it keeps to itself what runs and where its model is."""
     desk = await house.door.desk(READER)
     page = templates.get_template("start.html").render(
-        desk=desk, troubles=_troubles(desk), address=str(request.base_url).rstrip("/"), demo=house.development
+        desk=desk, troubles=_troubles(desk), address=str(request.base_url).rstrip("/"), development=house.development
     )
     return HTMLResponse(page, headers={"Content-Security-Policy": CSP, "Cache-Control": "no-store"})
 

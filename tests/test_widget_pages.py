@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from agent_core import sites
+from agent_core.door import Principal
 from agent_core.settings import Settings
 from agent_core.site import Site
 from app.assets import Assets
@@ -298,6 +299,19 @@ async def test_production_has_no_demo(core: OpenCore, settings: Settings) -> Non
         assert (await served.http.post("/demo/identity", json={"customer": "C-1001"})).status_code == 404
         assert (await served.http.post("/sites/demo/visitors", json={})).status_code == 404
         assert "/demo" not in (await served.http.get("/")).text
+
+
+async def test_what_is_running_is_not_told_to_everybody_in_production(core: OpenCore, settings: Settings) -> None:
+    production = settings.model_copy(update={"environment": "production"})
+    async with core() as door, serving(settings, door) as served:
+        desk = await door.desk(Principal("service", "reader"))
+        told = (desk.model, desk.database, desk.agents[0])
+        page = (await served.http.get("/")).text
+        assert all(f">{word}" in page for word in told)
+    async with core(environment="production") as door, serving(production, door) as served:
+        page = (await served.http.get("/")).text
+        assert "Parley is running" in page
+        assert not any(f">{word}" in page for word in told)
 
 
 async def test_a_newcomer_finds_the_demo_on_the_start_page(served: Served) -> None:
