@@ -23,8 +23,9 @@ from agent_core.events import (
     Watched,
 )
 
-#: Events kept for watchers that are nearly up to date, and for the next turn's history; others read the log.
-RING = 96
+#: Events kept for watchers that are nearly up to date, and for the next turn's history (160, and a quarter more); others
+#: read the log.
+RING = 200
 #: Feeds kept after the last reader left: the customer's next message finds the past in memory.
 IDLE_FEEDS = 200
 #: Of a feed that nobody uses; one with long tool outputs in it is read from the log when it is needed again.

@@ -19,7 +19,7 @@ from agent_core.events import Logged
 
 Item = dict[str, Any]
 
-READ = tuple(
+READ = frozenset(
     event.type
     for event in (
         e.MessageAdded,
@@ -33,8 +33,9 @@ READ = tuple(
         e.DeliverableDecided,
     )
 )
-#: Output of an earlier turn's tool, as far as a later turn needs it; the whole of it stays in the log.
-OLD_OUTPUT = 4_000
+#: Output of an earlier turn's tool, as far as a later turn needs it; the whole of it stays in the log. Of a long past
+#: with a dozen of them it is most.
+OLD_OUTPUT = 2_000
 NO_RESULT = "No result yet: this was still running when the conversation went on."
 
 
@@ -47,22 +48,32 @@ class Past:
     spoken: bool
 
 
+def window(head: int, events: int) -> int:
+    """The place in the log after which a model reads: `events` before its head, or up to a quarter more.
+
+    It moves by a quarter at a time. A provider's cache holds as long as a request begins as the one before, and is worth
+    most where the past is long.
+    """
+    step = max(events // 4, 1)
+    return max(head - events, 0) // step * step
+
+
 def read(connection: Connection, conversation: str, events: int) -> Past:
-    """Of the newest `events` events that a model reads."""
-    return past(log.read_newest(connection, conversation, READ, events))
+    after = window(log.head(connection, conversation), events)
+    return past(log.read(connection, conversation, after, 2 * events))
 
 
-def recall(ring: Iterable[Logged], turn: str, events: int) -> Past | None:
+def recall(ring: Sequence[Logged], turn: str, events: int) -> Past | None:
     """The same from a conversation's newest events in memory; None when they don't reach back far enough."""
-    kept = list(ring)
-    began = any(isinstance(i.event, e.TurnStarted | e.TurnResumed) and i.event.turn == turn for i in kept)
-    relevant = [i for i in kept if i.event.type in READ]
-    if not began or (kept[0].seq != 1 and len(relevant) < events):
+    began = any(isinstance(i.event, e.TurnStarted | e.TurnResumed) and i.event.turn == turn for i in ring)
+    if not began:
         return None
-    return past(relevant[-events:])
+    after = window(ring[-1].seq, events)
+    return past(ring[after + 1 - ring[0].seq :]) if ring[0].seq <= after + 1 else None
 
 
-def past(stretch: Sequence[Logged]) -> Past:
+def past(events: Sequence[Logged]) -> Past:
+    stretch = [item for item in events if item.event.type in READ]
     items = model_items(stretch)
     said = next((str(item["content"]) for item in reversed(items) if item.get("role") == "user"), "")
     messages = (i.event for i in reversed(stretch) if isinstance(i.event, e.MessageAdded) and i.event.role == "user")

@@ -71,12 +71,13 @@ class Settings(BaseSettings):
     turn_seconds: float = Field(120, gt=0)
     model_silence_seconds: float = Field(60, gt=0)
     lease_seconds: float = Field(15, gt=0.5)
-    history_items: int = Field(60, ge=4)
+    history_items: int = Field(160, ge=4)
     max_steps: int = Field(20, ge=1)
     approval_seconds: float = Field(900, gt=0, le=900)
     new_visitors_per_hour: int = Field(120, ge=1)  # of an address
     conversations_per_hour: int = Field(30, ge=1)  # of a visitor
     messages_per_minute: int = Field(30, ge=1)  # of a visitor
+    reads_per_minute: int = Field(300, ge=1)  # of a visitor
     visitor_streams: int = Field(8, ge=1)
     address_streams: int = Field(200, ge=1)
 

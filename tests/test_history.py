@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_core import events as e
-from agent_core.history import NO_RESULT, OLD_OUTPUT, Past, model_items, recall
+from agent_core.history import NO_RESULT, OLD_OUTPUT, Past, model_items, recall, window
 from agent_core.snapshot import empty, fold
 
 
@@ -85,6 +85,21 @@ def test_a_ring_that_does_not_know_the_turn_is_not_trusted():
     assert recall(ring, "t", 60) == Past([{"role": "user", "content": "question 1"}], "question 1", spoken=False)
     assert recall(ring, "another", 60) is None
     assert recall(ring[1:], "t", 60) is None
+
+
+def test_a_long_past_begins_at_the_same_place_for_some_turns():
+    turns = [event for n in range(1, 41) for event in (*_turn(n, ["said"]),)]
+    began = []
+    for n in range(20, 41):
+        told = recall(logged(*turns[: 4 * n - 2]), f"t{n}", 40)
+        assert 17 <= len(told.items) <= 25
+        began.append(told.items[0]["content"])
+    assert len(set(began)) < len(began) / 2
+
+
+@given(st.integers(0, 500), st.integers(8, 200))
+def test_the_window_is_as_long_as_it_was_asked_for_or_a_quarter_more(head, events):
+    assert min(head, events) <= head - window(head, events) < events + max(events // 4, 1)
 
 
 def _turn(n, kinds):
