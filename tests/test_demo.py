@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
@@ -13,9 +14,11 @@ from agents import FunctionTool
 from agent_core import open_core
 from agent_core.demo.script import LANGUAGE, Call, Say, covered, decide
 from agent_core.demo_model import DemoModel
+from agent_core.door import Principal
 from agent_core.events import TextDelta, TurnFinished
 from agent_core.gateway import title
 from agent_core.settings import DEMO_TEAM
+from agent_core.site import customer_subject
 from agent_core.team import read_team
 from tests.conftest import ANA, Watch
 from tools.telecom.server import create_server
@@ -189,6 +192,35 @@ async def test_the_demo_streams_through_the_whole_core(settings):
         assert snapshot["items"][-1]["text"] == watch.text
         assert json.dumps(snapshot)
         await watch.aclose()
+
+
+async def test_a_customer_who_is_signed_in_is_asked_neither_for_a_number_nor_for_proof(settings):
+    mira = Principal("customer", customer_subject(ANA.site, "C-1001"), ANA.site)
+    async with open_core(settings.model_copy(update={"team_file": DEMO_TEAM})) as door:
+        conversation = await door.start(mira)
+        for place, (wish, answer) in enumerate([("my balance", "Your balance:"), ("list my orders", "Your orders,")]):
+            receipt = await door.say(mira, conversation, wish, client_message_id=str(place))
+            async with asyncio.timeout(20):
+                watch = Watch(door, mira, conversation)
+                await watch.event(TurnFinished, turn=receipt.turn)
+                await watch.aclose()
+            snapshot = await door.snapshot(mira, conversation)
+            assert answer in snapshot["items"][-1]["text"]
+            assert not [item for item in snapshot["items"] if item["kind"] == "deliverable"]
+
+
+def test_a_number_that_was_corrected_is_looked_up_again():
+    items = [
+        {"role": "user", "content": "My balance. I am C-9999"},
+        {"type": "function_call", "call_id": "1", "name": "find_customer", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "1", "output": '{"found":false}'},
+        {"role": "assistant", "content": "I find nobody with the number C-9999. Could you check it?"},
+    ]
+    (move,) = decide("Write in English.", items[:3], ["find_customer"], ())
+    assert "nobody with the number C-9999" in move.text
+    corrected = [*items, {"role": "user", "content": "Oh, C-1001"}]
+    (move,) = decide("Write in English.", corrected, ["find_customer"], ())
+    assert move == Call("find_customer", {"customer_number": "C-1001"})
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,14 @@ class Caller:
     path: Path
     conversation: str | None = "conv_test"
     days: list[timedelta] = field(default_factory=list)
+    signed_in: str | None = None
 
     async def __call__(self, tool: str, *, key: str | None = None, **arguments: Any) -> dict[str, Any]:
-        meta = {"parley/conversation": self.conversation, "parley/idempotency-key": key}
+        meta = {
+            "parley/conversation": self.conversation,
+            "parley/idempotency-key": key,
+            "parley/customer": self.signed_in,
+        }
         said = {name: value for name, value in meta.items() if value is not None}
         result = await self.client.call_tool(tool, arguments, meta=said or None)
         text = result.content[0].text
@@ -164,8 +169,26 @@ async def test_a_customer_is_found_by_any_way_of_writing_the_phone(call: Caller)
         }
     assert (await call("find_customer", email="Mira.Vogel@example.com"))["customer_number"] == "C-1001"
     assert await call("find_customer", customer_number="C-9999") == {"found": False}
-    with pytest.raises(Refused, match="exactly one"):
-        await call("find_customer")
+    assert await call("find_customer") == {"found": False}
+    with pytest.raises(Refused, match="only one"):
+        await call("find_customer", email="mira.vogel@example.com", customer_number="C-1001")
+
+
+async def test_who_is_signed_in_is_known_and_reaches_their_own_account_alone(call: Caller) -> None:
+    call.signed_in = "C-1001"
+    assert await call("find_customer") == {"found": True, "customer_number": "C-1001", "verified": True}
+    assert (await call("get_balance", **MIRA))["customer_number"] == "C-1001"
+    assert not (await call("find_customer", customer_number="C-1002"))["verified"]
+    with pytest.raises(Refused, match="Verify the customer first"):
+        await call("get_balance", customer_number="C-1002")
+    call.signed_in = None  # who signed out leaves nothing behind
+    with pytest.raises(Refused, match="Verify the customer first"):
+        await call("get_balance", **MIRA)
+
+
+async def test_who_is_signed_in_without_being_a_customer_is_a_stranger(call: Caller) -> None:
+    call.signed_in = "someone@example.com"
+    assert await call("find_customer") == {"found": False}
 
 
 async def test_the_second_card_of_a_family_finds_its_owner(call: Caller) -> None:
