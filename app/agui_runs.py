@@ -101,6 +101,7 @@ async def begin(house: House, who: Principal, start: Start, address: str | None,
 async def join(house: House, place: Place, address: str | None, request: RunAgentInput) -> Response:
     """The conversation as it stands, then the turn that is running, to its end. Raises NotFound."""
     house.admit_stream(place.who, address)
+    house.limits.read(place.who)
     snapshot = await house.door.snapshot(place.who, place.id)
     active = snapshot["turn"]
     running = active is not None and active["status"] == "running"

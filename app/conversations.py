@@ -10,7 +10,16 @@ from fastapi.responses import JSONResponse
 
 from agent_core.door import ClientTool, Principal, Start
 from app import native
-from app.guards import Bearer, Client, CurrentConversation, CurrentVisitor, Id, ServicesConversation, welcome
+from app.guards import (
+    Bearer,
+    Client,
+    CurrentConversation,
+    CurrentVisitor,
+    Id,
+    ReadConversation,
+    ServicesConversation,
+    welcome,
+)
 from app.house import House, TheDoor, TheHouse
 from app.problems import BODY, MINE, responses
 from app.shapes import (
@@ -41,6 +50,7 @@ router = APIRouter(prefix="/conversations", tags=["conversations"])
 CHANGE = BODY | MINE
 DECIDE = CHANGE | responses(409)
 SAY = CHANGE | responses(429, 503)
+READ = MINE | responses(429)
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
@@ -62,17 +72,18 @@ async def start(house: TheHouse, who: Bearer, address: Client, body: StartReques
     return Started(conversation=conversation, token=token)
 
 
-@router.get("", responses=MINE)
-async def list_(door: TheDoor, who: CurrentVisitor, limit: Limit = 50) -> ConversationList:
+@router.get("", responses=READ)
+async def list_(house: TheHouse, who: CurrentVisitor, limit: Limit = 50) -> ConversationList:
     """Yours, the newest first."""
-    lines = [ConversationLine(**asdict(summary)) for summary in await door.list(who, limit)]
+    house.limits.read(who)
+    lines = [ConversationLine(**asdict(summary)) for summary in await house.door.list(who, limit)]
     return ConversationList(conversations=lines)
 
 
-@router.get("/{conversation}", responses=MINE | {304: {"description": "Still the version you have"}})
+@router.get("/{conversation}", responses=READ | {304: {"description": "Still the version you have"}})
 async def snapshot(
     door: TheDoor,
-    place: CurrentConversation,
+    place: ReadConversation,
     response: Response,
     known: Annotated[str | None, Header(alias="If-None-Match")] = None,
     newest: Annotated[int | None, Query(ge=1, le=500)] = None,
@@ -92,9 +103,9 @@ async def snapshot(
     return out
 
 
-@router.get("/{conversation}/items", responses=MINE)
+@router.get("/{conversation}/items", responses=READ)
 async def items(
-    door: TheDoor, place: CurrentConversation, before: Annotated[int, Query(ge=0, le=10**9)] = 10**9, limit: Limit = 50
+    door: TheDoor, place: ReadConversation, before: Annotated[int, Query(ge=0, le=10**9)] = 10**9, limit: Limit = 50
 ) -> ItemPage:
     """A page of what is shown: the items just before the one numbered `before`, or the newest."""
     shown = (await door.snapshot(place.who, place.id))["items"]
@@ -102,9 +113,9 @@ async def items(
     return ItemPage(items=shown[earlier:before], earlier=earlier)
 
 
-@router.get("/{conversation}/history", responses=MINE)
+@router.get("/{conversation}/history", responses=READ)
 async def history(
-    door: TheDoor, place: CurrentConversation, after: Annotated[int, Query(ge=0, le=10**15)] = 0, limit: Limit = 500
+    door: TheDoor, place: ReadConversation, after: Annotated[int, Query(ge=0, le=10**15)] = 0, limit: Limit = 500
 ) -> EventList:
     """What happened, in its own words."""
     logged = await door.history(place.who, place.id, after, limit)
@@ -162,8 +173,8 @@ async def feedback(house: TheHouse, place: CurrentConversation, body: FeedbackRe
     await house.door.feedback(place.who, place.id, body.message, body.rating, body.comment)
 
 
-@router.get("/{conversation}/export", responses=MINE)
-async def export(door: TheDoor, place: CurrentConversation) -> JSONResponse:
+@router.get("/{conversation}/export", responses=READ)
+async def export(door: TheDoor, place: ReadConversation) -> JSONResponse:
     """Everything that is held of the conversation."""
     headers = {"Content-Disposition": f'attachment; filename="{place.id}.json"'}
     return JSONResponse(await door.export(place.who, place.id), headers=headers)

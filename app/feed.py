@@ -17,7 +17,7 @@ from agent_core.door import Conversations, Principal
 from agent_core.events import Cursor, Watched
 from app import native
 from app.agui import Encoder
-from app.guards import Client, CurrentConversation, OperatorsConversation, Place
+from app.guards import Client, OperatorsConversation, Place, ReadConversation
 from app.house import House, TheHouse
 from app.problems import responses
 
@@ -178,7 +178,7 @@ router = APIRouter(tags=["feed"])
 @router.get("/conversations/{conversation}/events", responses=STREAM, response_class=EventSourceResponse)
 async def events(
     house: TheHouse,
-    place: CurrentConversation,
+    place: ReadConversation,
     address: Client,
     last: LastEventId = None,
     after: After = None,

@@ -160,6 +160,11 @@ async def _visitors_place(who: CurrentVisitor, conversation: str) -> Place:
     return Place(who, conversation_id(conversation))
 
 
+async def _readers_place(house: TheHouse, place: Annotated[Place, Depends(_visitors_place)]) -> Place:
+    house.limits.read(place.who)
+    return place
+
+
 async def _operators_place(who: CurrentOperator, conversation: str) -> Place:
     return Place(who, conversation_id(conversation))
 
@@ -169,5 +174,7 @@ async def _services_place(who: CurrentService, conversation: str) -> Place:
 
 
 CurrentConversation = Annotated[Place, Depends(_visitors_place)]
+#: The same, to read what was said in it. Raises TooMany.
+ReadConversation = Annotated[Place, Depends(_readers_place)]
 OperatorsConversation = Annotated[Place, Depends(_operators_place)]
 ServicesConversation = Annotated[Place, Depends(_services_place)]

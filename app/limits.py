@@ -59,6 +59,7 @@ class Limits:
         self._visitors = Allowance(settings.new_visitors_per_hour, 3600, clock)
         self._starts = Allowance(settings.conversations_per_hour, 3600, clock)
         self._messages = Allowance(settings.messages_per_minute, 60, clock)
+        self._reads = Allowance(settings.reads_per_minute, 60, clock)
         self._streams_each, self._streams_there = settings.visitor_streams, settings.address_streams
         self._streams: Counter[str] = Counter()
         self._suspected: set[str] = set()
@@ -98,6 +99,11 @@ class Limits:
     def say(self, who: Principal, count: int = 1) -> None:
         if who.role in LIMITED and count:
             self._messages.take(who.subject, count)
+
+    def read(self, who: Principal) -> None:
+        """Of what was said: it takes time as the conversation is long."""
+        if who.role in LIMITED:
+            self._reads.take(who.subject)
 
     def admit_stream(self, who: Principal, address: str | None) -> None:
         for name, most in self._seats(who, address):

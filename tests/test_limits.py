@@ -160,6 +160,7 @@ def test_who_holds_a_secret_has_no_limit(settings: Settings, role: Any) -> None:
         for _ in range(100):
             few.start(who)
             few.say(who)
+            few.read(who)
             stack.enter_context(few.streaming(who, "203.0.113.7"))
 
 
@@ -276,6 +277,28 @@ async def test_a_visitor_says_only_so_much_in_a_minute(served: Served) -> None:
             headers=served.service,
         )
         assert answer.status_code in (202, 503)  # the conversation's own queue may be full
+
+
+async def test_a_visitor_reads_only_so_often_in_a_minute_whatever_is_read(core: OpenCore, settings: Settings) -> None:
+    """Each of them may cost as much as the whole conversation is long."""
+    async with opened(core, settings, reads_per_minute=7) as served:
+        visitor, other = await served.visitor(), await served.visitor()
+        for path in ("", "/items", "/history", "/export"):
+            assert (await visitor.get(path)).status_code == 200
+        assert (await served.http.get("/conversations", headers=visitor.headers)).status_code == 200
+        async with visitor.watching():
+            pass
+        run = {"threadId": visitor.conversation, "runId": "r", "messages": []}
+        assert (await served.http.post("/agui/connect", json=run, headers=visitor.headers)).status_code == 200
+        for path in ("", "/items", "/history", "/export", "/events"):
+            assert 0 < refused(await visitor.get(path)) <= 9
+        refused(await served.http.get("/conversations", headers=visitor.headers))
+        refused(await served.http.post("/agui/connect", json=run, headers=visitor.headers))
+        await visitor.say("Hello")
+        assert (await other.get()).status_code == 200
+        for _ in range(10):
+            answer = await served.http.get(f"/conversations/{visitor.conversation}", headers=served.service)
+            assert answer.status_code == 200
 
 
 async def test_a_visitor_has_only_so_many_streams_and_gets_a_place_back(served: Served) -> None:

@@ -17,7 +17,12 @@ ROOT = Path(__file__).parents[2]
 SECRET = "only-for-benchmarks-on-loopback-0123456789"
 
 #: One visitor stands for a crowd.
-ALLOWANCES = ("PARLEY_CONVERSATIONS_PER_HOUR", "PARLEY_MESSAGES_PER_MINUTE", "PARLEY_VISITOR_STREAMS")
+ALLOWANCES = (
+    "PARLEY_CONVERSATIONS_PER_HOUR",
+    "PARLEY_MESSAGES_PER_MINUTE",
+    "PARLEY_READS_PER_MINUTE",
+    "PARLEY_VISITOR_STREAMS",
+)
 
 
 def describe() -> dict[str, Any]:

@@ -47,6 +47,7 @@ async def nursery(folder: Path, database_url: str, provider_port: int) -> AsyncI
         "PARLEY_MODEL_API": "responses",
         "PARLEY_LEASE_SECONDS": "1",
         "PARLEY_MESSAGES_PER_MINUTE": "100000",  # its customers are in a hurry
+        "PARLEY_READS_PER_MINUTE": "100000",
         "OPENAI_BASE_URL": f"http://127.0.0.1:{provider_port}/v1",
         "OPENAI_API_KEY": "sk-nobody",
         "PYTHONPATH": str(ROOT),
