@@ -164,9 +164,10 @@ class Gateway:
         place = ".".join(str(part) for part in error.absolute_path)
         return f"{place}: {error.message}"[:500] if place else error.message[:500]
 
-    def takes(self, team: Team, name: str, raw: str) -> bool:
+    def takes(self, team: Team, name: str, raw: str, *, clients: bool = False) -> bool:
+        """Of a tool of the client's only whether they can be read."""
         tool = self.find(team, name)
-        return tool is not None and self._parse(tool, raw)[1] is None
+        return (clients or tool is not None) and self._parse(tool, raw)[1] is None
 
     def _validator(self, tool: Tool) -> Any:
         known = self._validators.get(tool.name)
@@ -205,8 +206,9 @@ class Gateway:
             journal.canonical(arguments)
         except (ValueError, RecursionError):
             return {}, "The arguments are not valid JSON. Send one JSON object."
-        problem = self.problem(tool, arguments) if tool is not None else None
-        return (arguments if isinstance(arguments, dict) else {}), problem
+        if not isinstance(arguments, dict):
+            return {}, "The arguments must be a JSON object."
+        return arguments, self.problem(tool, arguments) if tool is not None else None
 
     def _call(self, caller: Caller, name: str, tool: Tool | None, arguments: dict[str, Any], call_id: str) -> Call:
         rule = tool.rule if tool else USUAL

@@ -287,7 +287,7 @@ class Turn:
     async def _answered(self, item: ToolApprovalItem) -> bool:
         """Wrong arguments need no yes. The SDK has one asked for whenever it can't read them; the gateway says so."""
         name, gateway = item.name or "", self._shop.gateway
-        if self._clients(name) or gateway.takes(self.team, name, item.arguments or ""):
+        if gateway.takes(self.team, name, item.arguments or "", clients=self._clients(name)):
             return False
         await gateway.call(self, name, item.arguments or "", item.call_id or "")
         return True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from agent_core.door import ClientTool
@@ -43,16 +41,34 @@ async def test_odd_arguments_are_answered_in_words_and_the_turn_goes_on(core, wa
         assert outcomes <= {"error"}
 
 
-@pytest.mark.parametrize("arguments", ODD.values(), ids=ODD)
-async def test_a_clients_tool_gets_plain_json_whatever_the_model_wrote(core, watching, arguments):
-    tool = ClientTool("paint", "Paints.", {"type": "object"})
-    async with core([Call("paint", arguments)], "Painted.") as door:
+PAINT = ClientTool("paint", "Paints.", {"type": "object"})
+MENDED = {"half a character": '{"amount":"\ufffd"}', "raw half": '{"amount":"\ufffd"}', "empty": "{}"}
+LOST = [arguments for name, arguments in ODD.items() if name not in MENDED] + ['{"a": "' + "x" * 70_000 + '"}']
+
+
+@pytest.mark.parametrize("arguments", LOST, ids=[*(name for name in ODD if name not in MENDED), "70 KB"])
+async def test_a_clients_tool_is_not_called_with_what_can_not_be_read(core, watching, arguments):
+    async with core([Call("paint", arguments)], [Call("paint", {"with": "blue"})], "Painted.") as door:
         conversation = await door.start(ANA)
-        await door.say(ANA, conversation, "Go", client_message_id="m1", client_tools=[tool])
+        await door.say(ANA, conversation, "Go", client_message_id="m1", client_tools=[PAINT])
+        watch = watching(door, ANA, conversation)
+        await watch.event(TurnWaiting)
+        refused, asked = [item for item in (await door.snapshot(ANA, conversation))["items"] if item["kind"] == "tool"]
+        assert (refused["status"], asked["arguments"]) == ("error", '{"with":"blue"}')
+        assert "arguments" in door.turns._shop.models.seen[-1][-1]["output"]  # what is wrong, in words
+        await door.answer_call(ANA, conversation, asked["id"], "done")
+        assert (await watch.event(TurnFinished)).status == "done"
+
+
+@pytest.mark.parametrize("name", MENDED)
+async def test_a_clients_tool_gets_plain_json_of_what_can_be_mended(core, watching, name):
+    async with core([Call("paint", ODD[name])], "Painted.") as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Go", client_message_id="m1", client_tools=[PAINT])
         watch = watching(door, ANA, conversation)
         await watch.event(TurnWaiting)
         (call,) = [item for item in (await door.snapshot(ANA, conversation))["items"] if item["kind"] == "tool"]
-        json.dumps(json.loads(call["arguments"]), allow_nan=False).encode()
+        assert call["arguments"] == MENDED[name]
         await door.answer_call(ANA, conversation, call["id"], "done")
         assert (await watch.event(TurnFinished)).status == "done"
 
