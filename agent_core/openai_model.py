@@ -19,9 +19,10 @@ from openai.types.responses import Response, ResponseCompletedEvent
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 from openai.types.responses.response_usage import ResponseUsage
 
+from agent_core.errors import AnswerCut
 from agent_core.provider import ProviderClient
 from agent_core.provider_request import Question, chat_body, encode, responses_body
-from agent_core.provider_stream import ChatReader, Reader, ResponsesReader
+from agent_core.provider_stream import NONSENSE, ChatReader, Reader, ResponsesReader
 
 __all__ = ["Api", "OpenAIModel", "ProviderClient"]
 
@@ -63,9 +64,11 @@ class OpenAIModel(Model):
             self._name, system_instructions, _items(input), model_settings, tools, handoffs, output_schema
         )
         reader = await self._ask(question)
-        return ModelResponse(
-            output=list[Any](reader.output(question.calls)), usage=reader.usage(), response_id=reader.response_id
-        )
+        try:
+            output = list[Any](reader.output(question.calls))
+        except NONSENSE as error:
+            raise AnswerCut(f"the answer cannot be read ({type(error).__name__})") from None
+        return ModelResponse(output=output, usage=reader.usage(), response_id=reader.response_id)
 
     async def stream_response(
         self,

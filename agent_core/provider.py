@@ -20,7 +20,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, D
 from agent_core.breaker import Breaker, BreakerOpen
 from agent_core.errors import AnswerStalled, ModelMisconfigured, ModelUnavailable
 from agent_core.provider_faults import Fault, broken, of_status
-from agent_core.provider_stream import EventDecoder, Reader
+from agent_core.provider_stream import NONSENSE, EventDecoder, Reader
 
 #: What a complete answer may still wait for: the token counts, and the end that lets the connection be used again.
 LINGER_SECONDS = 0.5
@@ -31,7 +31,6 @@ MODELS_BYTES = 4 * 1024 * 1024
 LONGEST_BACKOFF = 8.0
 #: OpenAI's own 401 quotes most of the key.
 _KEY = re.compile(r"\b(sk|pk|key)-[\w*.-]{6,}")
-_NONSENSE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 class ProviderClient:
@@ -210,7 +209,7 @@ class ProviderClient:
             return self._scrubbed(of_status(status, response.headers, body))
         try:
             return tuple(str(model["id"]) for model in json.loads(body)["data"])
-        except _NONSENSE:
+        except NONSENSE:
             return Fault(
                 ModelMisconfigured(f"{self.base_url}/models does not answer as an OpenAI API; is the path right?")
             )
@@ -319,7 +318,7 @@ def _decode(decoder: EventDecoder, data: bytes, reader: Reader, watch: Watch) ->
             watch.alive()
             if payload and not reader.over:
                 reader.take(name, payload)
-    except _NONSENSE as error:
+    except NONSENSE as error:
         raise broken(f"the stream cannot be read ({type(error).__name__})", begun=reader.begun) from None
 
 

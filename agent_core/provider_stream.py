@@ -34,6 +34,10 @@ STREAM_BYTES = 64 * 1024 * 1024
 #: Beyond it nobody reads a call's arguments: the rest is dropped, and the tool gateway answers what is left as too large.
 ARGUMENT_CHARACTERS = 128 * 1024
 
+#: What comes of reading what no provider should write.
+NONSENSE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+PHASES = ("commentary", "final_answer")
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -144,10 +148,13 @@ class Reader(Protocol):
     response_id: str | None
 
     def take(self, name: bytes, data: bytes) -> None:
-        """Raises Fault; ValueError, LookupError, TypeError or AttributeError when the provider talks nonsense."""
+        """Raises Fault; NONSENSE when the provider talks it."""
 
     def output(self, taken: set[str]) -> list[OutputItem]:
-        """The whole items; a call gets an id of its own when it has none, or one of the ids `taken` before."""
+        """The whole items; a call gets an id of its own when it has none, or one of the ids `taken` before.
+
+        Raises NONSENSE.
+        """
 
     def usage(self) -> Usage: ...
 
@@ -177,7 +184,7 @@ class ResponsesReader:
         self.response_id: str | None = None
         self._place: Any = None
         self._items: list[Mapping[str, Any]] = []
-        self._usage: Mapping[str, Any] = {}
+        self._usage: Any = None
 
     def take(self, name: bytes, data: bytes) -> None:
         if name and name not in _READ:
@@ -197,7 +204,7 @@ class ResponsesReader:
         if self.spoken and place != self._place:
             self.spoken.add("\n\n")  # a remark before the answer is a message of its own
         self._place, self.begun = place, True
-        self.spoken.add(text)
+        self.spoken.add(_string(text))
 
     def _end(self, kind: str, event: Mapping[str, Any]) -> None:
         match kind:
@@ -214,7 +221,7 @@ class ResponsesReader:
         if response.get("status", "completed") != "completed":
             raise unfinished(response["status"])
         self._items = response.get("output") or self._items
-        self._usage, self.response_id = response.get("usage") or {}, response.get("id")
+        self._usage, self.response_id = response.get("usage"), _id(response)
         if not self.spoken:  # a server that does not stream its words
             self.spoken.add("\n\n".join(_text(item) for item in self._items if item["type"] == "message"))
         self.complete = self.over = True
@@ -232,12 +239,29 @@ class ResponsesReader:
 def _item(item: Mapping[str, Any], calls: _Calls) -> OutputItem | None:
     match item["type"]:
         case "message":
-            return _message(_text(item), id=item.get("id") or FAKE_RESPONSES_ID, phase=item.get("phase"))
+            return _message(_text(item), id=_id(item) or FAKE_RESPONSES_ID, phase=item.get("phase"))
         case "function_call":
-            return calls.call(item.get("call_id"), item["name"], item["arguments"], id=item.get("id"))
+            return calls.call(item.get("call_id"), item["name"], _arguments(item["arguments"]), id=_id(item))
         case "reasoning":
-            return ResponseReasoningItem.model_validate(item)
+            return _thoughts(item)
     return None  # of hosted tools, which are not offered
+
+
+def _thoughts(item: Mapping[str, Any]) -> ResponseReasoningItem | None:
+    """None for those in a form of the server's own: it does not ask for them back."""
+    try:
+        return ResponseReasoningItem.model_validate(item)
+    except ValueError:
+        return None
+
+
+def _id(item: Mapping[str, Any]) -> str | None:
+    found = item.get("id")
+    return found if isinstance(found, str) else None
+
+
+def _arguments(told: Any) -> str:
+    return told if isinstance(told, str) else "" if told is None else json.dumps(told)
 
 
 def _text(item: Mapping[str, Any]) -> str:
@@ -246,7 +270,7 @@ def _text(item: Mapping[str, Any]) -> str:
 
 def _message(text: str, *, id: str, phase: str | None = None) -> ResponseOutputMessage:
     content: list[Any] = [ResponseOutputText(text=text, type="output_text", annotations=[])]
-    said: dict[str, Any] = {"phase": phase} if phase else {}
+    said: dict[str, Any] = {"phase": phase} if phase in PHASES else {}
     return ResponseOutputMessage(id=id, content=content, role="assistant", status="completed", type="message", **said)
 
 
@@ -269,22 +293,31 @@ class _Calls:
         )
 
 
-def _usage(told: Mapping[str, Any], read: str, written: str) -> Usage:
+def _usage(told: Any, read: str, written: str) -> Usage:
     """Tokens, whatever a provider left out."""
-    read_details = told.get(f"{read}_tokens_details") or {}
-    written_details = told.get(f"{written}_tokens_details") or {}
-    into, out = told.get(f"{read}_tokens") or 0, told.get(f"{written}_tokens") or 0
+    into, out = _count(told, f"{read}_tokens"), _count(told, f"{written}_tokens")
+    read_details, written_details = (_part(told, f"{name}_tokens_details") for name in (read, written))
     return Usage(
         requests=1,
         input_tokens=into,
         input_tokens_details=InputTokensDetails(
-            cached_tokens=read_details.get("cached_tokens") or 0,
-            cache_write_tokens=read_details.get("cache_write_tokens") or 0,
+            cached_tokens=_count(read_details, "cached_tokens"),
+            cache_write_tokens=_count(read_details, "cache_write_tokens"),
         ),
         output_tokens=out,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=written_details.get("reasoning_tokens") or 0),
-        total_tokens=told.get("total_tokens") or into + out,
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=_count(written_details, "reasoning_tokens")),
+        total_tokens=_count(told, "total_tokens") or into + out,
     )
+
+
+def _part(told: Any, name: str) -> Any:
+    return told.get(name) if isinstance(told, Mapping) else None
+
+
+def _count(told: Any, name: str) -> int:
+    """0 for one that can't be read: no answer is lost over what it cost."""
+    count = _part(told, name)
+    return count if isinstance(count, int) and count > 0 else 0
 
 
 # ---- Chat Completions
@@ -304,7 +337,7 @@ class ChatReader:
         self.response_id: str | None = None
         self._calls: list[_ChatCall] = []
         self._at: dict[int, _ChatCall] = {}
-        self._usage: Mapping[str, Any] = {}
+        self._usage: Any = None
 
     def take(self, _name: bytes, data: bytes) -> None:
         if data == b"[DONE]":
@@ -316,13 +349,13 @@ class ChatReader:
         if choices := chunk.get("choices"):
             self._choice(choices[0])
         if chunk.get("usage"):
-            self._usage, self.response_id = chunk["usage"], chunk.get("id")
+            self._usage, self.response_id = chunk["usage"], _id(chunk)
 
     def _choice(self, choice: Mapping[str, Any]) -> None:
         delta = choice.get("delta") or {}
-        if text := delta.get("content") or delta.get("refusal"):
+        if text := _words(delta.get("content") or delta.get("refusal") or ""):
             self.begun = True
-            self.spoken.add(_string(text))
+            self.spoken.add(text)
         for part in delta.get("tool_calls") or ():
             self.begun = True
             self._call(part)
@@ -333,9 +366,10 @@ class ChatReader:
 
     def _call(self, part: Mapping[str, Any]) -> None:
         told = part.get("function") or {}
-        call = self._open(part.get("index"), part.get("id") or "", told.get("name") or "")
-        arguments = told.get("arguments") or ""
-        call.arguments.append(arguments if isinstance(arguments, str) else json.dumps(arguments))
+        call_id, name = part.get("id") or "", told.get("name") or ""
+        call = self._open(part.get("index"), call_id, name)
+        call.id, call.name = call.id or call_id, call.name or name
+        call.arguments.append(_arguments(told.get("arguments")))
 
     def _open(self, index: int | None, call_id: str, name: str) -> _ChatCall:
         """The call that this part belongs to. Not every server counts them, so a new id with a name begins one too."""
@@ -362,6 +396,13 @@ class ChatReader:
 
     def usage(self) -> Usage:
         return _usage(self._usage, "prompt", "completion")
+
+
+def _words(content: Any) -> str:
+    """Some servers send them in parts, of which some are thoughts."""
+    if isinstance(content, list):
+        return "".join(_string(part["text"]) for part in content if part["type"] == "text")
+    return _string(content)
 
 
 def _string(text: Any) -> str:

@@ -88,6 +88,13 @@ class Refuse:
 
 
 @dataclass(frozen=True)
+class Raw:
+    """These bytes, as an event stream."""
+
+    body: bytes
+
+
+@dataclass(frozen=True)
 class HangUp:
     """The connection breaks before a word is said."""
 
@@ -97,7 +104,7 @@ class NoAnswer:
     """The connection stays and nothing comes, not even a status."""
 
 
-Step = Answer | Refuse | HangUp | NoAnswer
+Step = Answer | Raw | Refuse | HangUp | NoAnswer
 #: What every answer costs: read, of it cached, written.
 USAGE = (120, 20, 7)
 
@@ -198,6 +205,8 @@ class FakeOpenAI:
                 case NoAnswer():
                     await asyncio.Event().wait()
                     return web.Response()
+                case Raw():
+                    return web.Response(body=step.body, content_type="text/event-stream")
                 case Answer():
                     return await _stream(request, step, frames)
         except (asyncio.CancelledError, ConnectionError):
