@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
+from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -31,6 +33,8 @@ logger = logging.getLogger("parley.team")
 GUARDRAIL_SECONDS = 0.1
 #: Of the deployment, and in its file alone: commands, addresses, secrets.
 IN_THE_FILE = frozenset({"servers"})
+#: In the file, a secret is named, and stands elsewhere.
+_NAMED = re.compile(r"\$\{(\w+)\}")
 
 
 class _Data(BaseModel):
@@ -227,21 +231,27 @@ class Team(_Data):
         return next((rule for rule in rules if rule.approval), rules[0] if rules else USUAL)
 
 
-def read_team(path: Path, values: Mapping[str, str] | None = None) -> Team:
-    """The team in a YAML file; `${name}` in a server's options is filled from `values`. Raises SetupError."""
+def read_team(path: Path, values: Mapping[str, str | None] | None = None) -> Team:
+    """The team in a YAML file; `${NAME}` in a server's url, headers, env and options comes from `values`.
+
+    Raises SetupError."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Team.model_validate(_fill(data, values or {}))
+        team = Team.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return team.model_copy(update={"servers": tuple(_filled(server, values or {}) for server in team.servers)})
     except ValidationError as error:
         place, words = _mistake(error)
         raise SetupError("PARLEY_TEAM_FILE", f"{path}: {place}: {words}") from None
-    except (OSError, yaml.YAMLError, KeyError) as error:
+    except KeyError as error:
+        missing = f"${{{error.args[0]}}} is not set: put it into the environment or .env"
+        raise SetupError("PARLEY_TEAM_FILE", f"{path}: {missing}") from None
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
         raise SetupError("PARLEY_TEAM_FILE", f"{path} can't be read: {error}") from None
 
 
 def team_in_file(settings: Settings) -> Team:
-    """The one of this installation. Raises SetupError."""
-    return read_team(settings.team_file, {"tools_database": str(settings.tools_database)})
+    """The one of this installation, with what its environment and `.env` hold. Raises SetupError."""
+    values = {**dotenv_values(".env"), **os.environ, "tools_database": str(settings.tools_database)}
+    return read_team(settings.team_file, values)
 
 
 def team_of(values: Any, servers: tuple[Server, ...] = ()) -> Team:
@@ -261,9 +271,13 @@ def _mistake(error: ValidationError) -> tuple[str, str]:
     return place, first["msg"].removeprefix("Value error, ")
 
 
-def _fill(data: Any, values: Mapping[str, str]) -> Any:
-    for server in data.get("servers", ()) if isinstance(data, dict) else ():
-        for name, value in server.get("options", {}).items():
-            if isinstance(value, str):
-                server["options"][name] = re.sub(r"\$\{(\w+)\}", lambda m: values[m[1]], value)
-    return data
+def _filled(server: Server, values: Mapping[str, str | None]) -> Server:
+    """Raises KeyError with the name of what is set nowhere, or to nothing."""
+    known = {name: value for name, value in values.items() if value}
+
+    def fill(text: Any) -> Any:
+        return _NAMED.sub(lambda named: known[named[1]], text) if isinstance(text, str) else text
+
+    parts = ("options", "env", "headers")
+    filled = {part: {name: fill(value) for name, value in getattr(server, part).items()} for part in parts}
+    return server.model_copy(update={**filled, "url": fill(server.url)})

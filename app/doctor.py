@@ -19,8 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from dotenv import dotenv_values
+
 from agent_core.errors import ModelError, ModelMisconfigured, SetupError
-from agent_core.settings import Settings, read_settings
+from agent_core.settings import DEMO_TEAM, Settings, read_settings
 from app import team_findings, voice_findings
 
 WELL, SETUP, FAILING = 0, 2, 3
@@ -54,7 +56,7 @@ def main(*, as_json: bool = False) -> int:
 
 async def _all(*, print_: bool) -> list[Finding]:
     findings = []
-    async for finding in examine(os.environ):
+    async for finding in examine({**dotenv_values(".env"), **os.environ}):
         findings.append(finding)
         if print_:
             print(finding, flush=True)
@@ -68,7 +70,7 @@ def exit_code(findings: list[Finding]) -> int:
     return FAILING if "failing" in levels else WELL
 
 
-async def examine(environment: Mapping[str, str], settings: Settings | None = None) -> AsyncIterator[Finding]:
+async def examine(environment: Mapping[str, str | None], settings: Settings | None = None) -> AsyncIterator[Finding]:
     """One finding after the other, each as soon as it is known; quick ones first."""
     try:
         settings = settings or read_settings()
@@ -88,7 +90,7 @@ async def examine(environment: Mapping[str, str], settings: Settings | None = No
 # ---- configuration and secrets
 
 
-def _configuration(environment: Mapping[str, str], settings: Settings) -> Finding:
+def _configuration(environment: Mapping[str, str | None], settings: Settings) -> Finding:
     known = {f"PARLEY_{name.upper()}" for name in Settings.model_fields} | NO_SETTINGS
     for name in sorted(environment):
         if name.startswith("PARLEY_") and name not in known:
@@ -215,7 +217,11 @@ async def _postgres(url: str) -> Finding:
 async def _model(settings: Settings) -> Finding:
     if settings.demo:
         text = "the embedded demo model answers: a scripted playbook, not a language model"
-        return Finding("model", "ok", text, "for a real one set OPENAI_API_KEY, or OPENAI_BASE_URL and PARLEY_MODEL")
+        todo = "for a real one set OPENAI_API_KEY, or OPENAI_BASE_URL and PARLEY_MODEL"
+        if settings.team_file == DEMO_TEAM:
+            return Finding("model", "ok", text, todo)
+        text += "; it speaks for the demo's company, and with your team does only what !tool NAME {...} orders"
+        return Finding("model", "warning", text, todo)
     from agent_core.models import models_for
 
     models = models_for(settings)

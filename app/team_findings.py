@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -112,7 +113,9 @@ def _tool_server(name: str, health: Health) -> Finding:
     subject = f"tool server {name}"
     if health.state != "ready":
         words = f"{health.state}: {health.last_error or 'no answer'}"
-        return Finding(subject, "failing", words, "start it, or check the team file")
+        refused = re.search(r"HTTP 40[13]\b", words)
+        whose = "it wants another key: its headers in the team file" if refused else "start it, or check the team file"
+        return Finding(subject, "failing", words, whose)
     if health.withheld:
         tools = ", ".join(f"{tool} ({reason})" for tool, reason in health.withheld.items())
         told = f"{len(health.tools)} tools; withheld, so agents go on without: {tools}"

@@ -144,6 +144,25 @@ def test_the_longest_messages_hold_nobody_up(text):
     assert time.process_time() - began < 1.0  # it took 2 to 18 seconds
 
 
+async def test_a_developers_order_for_a_tool_that_is_nowhere_names_those_that_are(settings):
+    async with open_core(settings.model_copy(update={"team_file": DEMO_TEAM})) as door:
+        conversation = await door.start(ANA)
+        receipt = await door.say(ANA, conversation, "!tool nosuch {}", client_message_id="1")
+        watch = Watch(door, ANA, conversation)
+        assert (await watch.event(TurnFinished, turn=receipt.turn)).status == "done"
+        assert "`nosuch` is not on offer here. On offer: " in watch.text
+        assert "`get_balance`" in watch.text
+        await watch.aclose()
+
+
+def test_a_developer_finds_their_way_round_a_team_of_their_own():
+    (move,) = said("!tool pay {}", tools=["look_up"], handoffs=["workshop"])
+    assert move.text.endswith("On offer: `look_up`, `transfer_to_workshop`.")
+    assert (
+        said("!tool transfer_to_workshop", tools=["look_up"], handoffs=["workshop"])[0].tool == "transfer_to_workshop"
+    )
+
+
 def test_what_it_does_not_understand_it_says():
     (move,) = said("gibberish qwertz", tools=["search_plans"])
     assert "did not understand" in move.text

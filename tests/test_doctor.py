@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from pydantic import SecretStr
 
 from agent_core.errors import SetupError
-from agent_core.settings import Settings, read_settings
+from agent_core.settings import DEMO_TEAM, Settings, read_settings
 from app import doctor
 from app.doctor import FAILING, SETUP, WELL, Finding, examine, exit_code
 from tests.fake_openai import FakeOpenAI, HangUp, Refuse
+from tests.owner import changed
 
 
 async def examined(settings: Settings, **environment: str) -> dict[str, Finding]:
@@ -30,6 +32,10 @@ async def test_a_fresh_clone_is_well_and_is_told_that_the_model_is_a_demo(settin
     before = sorted(tmp_path.iterdir())
     found = await examined(settings)
     assert exit_code(list(found.values())) == WELL
+    assert (found["model"].level, "!tool" in found["model"].text) == (
+        "warning",
+        True,
+    )  # with a team that is not its own
     assert "demo" in found["model"].text
     assert "OPENAI_API_KEY" in found["model"].todo
     assert "will be made" in found["database"].text
@@ -37,10 +43,38 @@ async def test_a_fresh_clone_is_well_and_is_told_that_the_model_is_a_demo(settin
     assert sorted(tmp_path.iterdir()) == before
 
 
+async def test_the_demos_model_is_well_with_the_demos_team(settings):
+    found = await examined(settings.model_copy(update={"team_file": DEMO_TEAM}))
+    assert (found["model"].level, "!tool" in found["model"].text) == ("ok", False)
+
+
+@pytest.mark.parametrize(("status", "todo"), [("401 Unauthorized", "another key"), ("404 Not Found", "start it, or")])
+async def test_a_tool_server_that_wants_another_key_is_told_from_one_that_is_down(settings, status, todo):
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
+        file = changed(settings, servers=[{"name": "stock", "url": url, "headers": {"Authorization": "Bearer old"}}])
+        found = await examined(settings.model_copy(update={"team_file": file}))
+    assert found["tool server stock"].level == "failing"
+    assert todo in found["tool server stock"].todo
+
+
 async def test_a_misspelt_setting_is_noticed(settings):
     found = await examined(settings, PARLEY_OPERATOR_TOKN="x", PARLEY_PORT="8000", HOME="/")
     assert found["configuration"].level == "warning"
     assert found["configuration"].todo == "did you mean PARLEY_OPERATOR_TOKEN?"
+
+
+def test_a_misspelt_setting_in_the_env_file_is_noticed(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("PARLEY_OPERATOR_TOKN=x\n")
+    doctor.main()
+    assert "did you mean PARLEY_OPERATOR_TOKEN?" in capsys.readouterr().out
 
 
 async def test_a_wrong_setting_is_named_and_nothing_else_is_tried(monkeypatch):

@@ -225,9 +225,13 @@ def _direct(scene: Scene, tool: str, arguments: str) -> list[Move]:
     answer = scene.answer(tool, scene.newest)
     if answer is not None:
         return [Say(f"`{tool}`: {answer[:1000]}")]
-    if tool in scene.tools:
+    offered = {*scene.tools, *(f"transfer_to_{name}" for name in scene.handoffs)}
+    if tool in offered:
         return [Call(tool, _object(arguments) or {})]
-    return _toward(scene, scene.book["home"].get(tool, "problem_solving"))
+    home = scene.book["home"].get(tool, "problem_solving")
+    nowhere: list[Move] = [Say(f"`{tool}` is not on offer here. On offer: `{'`, `'.join(sorted(offered))}`.")]
+    been_there = scene.answer(f"transfer_to_{home}", scene.newest) is not None
+    return nowhere if been_there else _toward(scene, home, nowhere)
 
 
 def _prove(scene: Scene, place: int) -> list[Move]:
@@ -285,9 +289,9 @@ def _failure(scene: Scene, words: str) -> Say:
     return Say(scene.words(rule["say"], scene.facts | {"words": words[:300]}))
 
 
-def _toward(scene: Scene, agent: str) -> list[Move]:
+def _toward(scene: Scene, agent: str, otherwise: list[Move] | None = None) -> list[Move]:
     over = next((name for name in scene.book["toward"][agent] if name in scene.handoffs), None)
-    return [Call(f"transfer_to_{over}", {})] if over else _puzzled(scene)
+    return [Call(f"transfer_to_{over}", {})] if over else otherwise or _puzzled(scene)
 
 
 def _text(item: Mapping[str, Any]) -> str:
