@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from agent_core import approvals, leases, log, turn_rows
 from agent_core.database import StorageError
 from agent_core.errors import Overloaded, ParleyError
+from agent_core.events import Event, MessageFinished, TurnFinished
 from agent_core.feed import Draft, Feed
 from agent_core.refusal_lines import said_in
 from agent_core.turn import Turn, Workshop
@@ -96,7 +97,7 @@ class Turns:
         except Exception:
             # Not a state we know: a bug. The turn must end all the same, and the log must tell.
             logger.exception("turn %s broke", lease.turn)
-            outcome = await self._abandon(lease)
+            outcome = await self._abandon(lease, feed.draft)
         finally:
             self._running.pop(lease.turn, None)
         if outcome is None:
@@ -104,15 +105,17 @@ class Turns:
         await self._ended(lease)
         return None if self._draining else outcome.lease
 
-    async def _abandon(self, lease: Lease) -> Outcome | None:
-        from agent_core.events import TurnFinished
-
+    async def _abandon(self, lease: Lease, draft: Draft | None) -> Outcome | None:
+        """What the customer has read by then is kept."""
+        said: list[Event] = []
+        if draft is not None and draft.turn == lease.turn and draft.length:
+            said = [MessageFinished(draft.message, draft.turn, draft.agent, draft.text, "interrupted")]
         error = ParleyError()
         language = lease.language or self._shop.team.language.default
         ended = TurnFinished(lease.turn, "failed", error.code, said_in(language, error.aloud))
         try:
             return await self._shop.database.write(
-                lambda c: turn_rows.finish(c, lease, [], ended, self._shop.owner),
+                lambda c: turn_rows.finish(c, lease, said, ended, self._shop.owner),
                 lambda out: self._shop.feeds.publish(lease.conversation, out.logged),
             )
         except ParleyError:

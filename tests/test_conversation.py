@@ -328,13 +328,16 @@ async def test_a_model_that_is_away_ends_the_turn_with_words_and_the_next_one_wo
         assert (await watch.event(TurnFinished, turn=second.turn)).status == "done"
 
 
-async def test_a_bug_in_a_model_ends_the_turn_too(core, watching, caplog):
-    async with core([Fail(RuntimeError("secret detail"))]) as door:
+async def test_a_bug_in_a_model_ends_the_turn_too_and_what_was_said_is_kept(core, watching, caplog):
+    async with core(["The answer is ", Fail(RuntimeError("secret detail"))]) as door:
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "Go", client_message_id="m1")
-        ended = await watching(door, ANA, conversation).event(TurnFinished)
+        watch = watching(door, ANA, conversation)
+        ended = await watch.event(TurnFinished)
         assert (ended.status, ended.code) == ("failed", "error")
         assert "secret" not in (ended.aloud or "")
+        (said,) = [e for e in watch.events if isinstance(e, MessageFinished)]
+        assert (said.text, said.status) == ("The answer is ", "interrupted")
 
 
 async def test_a_turn_has_an_end_in_time(core, watching):
