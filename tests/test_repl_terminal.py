@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import stat
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
+from prompt_toolkit.patch_stdout import StdoutProxy
 from rich.console import Console
 
 from agent_core.events import DeliverableShown, Logged, MessageFinished, TextDelta
@@ -61,10 +63,10 @@ def screen(width: int = 80) -> tuple[TerminalPrinter, io.StringIO]:
 
 
 @asynccontextmanager
-async def seat(core: Any, *model: Any) -> AsyncIterator[Seat]:
+async def seat(core: Any, *model: Any, reads: type[Reader] = Reader) -> AsyncIterator[Seat]:
     printer, out = screen()
     with create_pipe_input() as keys:
-        reader = Reader(lambda _command: (), history=InMemoryHistory(), input=keys, output=DummyOutput())
+        reader = reads(lambda _command: (), history=InMemoryHistory(), input=keys, output=DummyOutput())
         async with core(*model) as door:
             chat = Chat(door, DEVELOPER, printer)
             await chat.new()
@@ -143,6 +145,27 @@ async def test_ctrl_c_at_the_prompt_leaves_when_it_comes_twice(core):
         async with asyncio.timeout(20):
             assert await it.interactive.run() == exit_codes.INTERRUPTED
         assert "Ctrl-C again to leave" in it.screen
+
+
+async def test_ctrl_c_clears_what_is_typed_and_leaves_only_at_an_empty_prompt(core):
+    async with seat(core, "Hello.") as it:
+        assert await it.sit("half ty", CTRL_C, "ped", CTRL_C, "Hi", ENTER) == exit_codes.OK
+        said = [i["text"] for i in it.chat.session.snapshot["items"] if i["kind"] == "message"]
+        assert said == ["Hi", "Hello."]
+        assert "again to leave" not in it.screen
+
+
+async def test_what_happens_while_a_question_is_open_is_printed_above_it(core, shop):
+    above = []
+
+    class Looking(Reader):
+        async def ask(self, question: str, default: str = "") -> str:
+            above.append(isinstance(sys.stdout, StdoutProxy))
+            return await super().ask(question, default)
+
+    async with seat(core, [LOCK], "As you wish.", reads=Looking) as it:
+        await it.sit("Lock my card", ENTER, "n", ENTER)
+    assert above == [True]
 
 
 async def test_ctrl_c_stops_the_answer_and_what_was_said_stays(core):

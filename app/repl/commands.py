@@ -250,7 +250,7 @@ async def help_(chat: Chat, rest: str) -> None:
     if len(chosen) > 1:
         lines += ["", "Enter sends; Esc Enter, or a trailing \\, begins a new line."]
         lines += ["Ctrl-X Ctrl-E opens $EDITOR, Ctrl-R searches what you typed before."]
-        lines += ["Ctrl-C stops the answer, twice leaves."]
+        lines += ["Ctrl-C stops the answer or clears what is typed, twice leaves."]
     chat.printer.write("\n".join(lines))
 
 

@@ -191,7 +191,8 @@ class Interactive:
         session = self._chat.session
         while session.mine and session.open_interrupts:
             asked = session.open_interrupts[0]
-            typed = await self._command_for(asked)
+            with patch_stdout(raw=True):
+                typed = await self._command_for(asked)
             if typed is None:
                 self._printer.write("put off: /approve or /reject decides it; another message withdraws it")
                 return

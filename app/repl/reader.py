@@ -102,6 +102,14 @@ def _bindings() -> KeyBindings:
         else:
             buffer.validate_and_handle()
 
+    @keys.add("c-c")
+    def _clear(event: KeyPressEvent) -> None:
+        """What is typed goes, and the up arrow brings it back; at an empty prompt it is the reader's to say."""
+        if event.current_buffer.text:
+            event.current_buffer.reset(append_to_history=True)
+        else:
+            event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
+
     @keys.add("escape", "enter")
     def _new_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
