@@ -257,7 +257,9 @@ async def test_a_second_process_attaches_to_the_server_that_holds_the_database(p
 
 async def test_a_database_in_the_hands_of_another_repl_is_refused_with_what_to_do(parley, core):
     async with core():
-        with pytest.raises(SetupError, match=r"PARLEY_DATABASE_URL: process .* is already serving"):
+        with pytest.raises(
+            SetupError, match=rf"process {os.getpid()} has the database.* and run parley serve, to which"
+        ):
             await parley.chat(Options(prompt="Hi"))
 
 

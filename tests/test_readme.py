@@ -344,6 +344,24 @@ async def test_the_tool_runs_after_a_yes_and_the_deliverable_is_decided(
         assert decided.note == "[The customer wants to be called: Monday 17:00.]"
 
 
+async def test_without_a_key_the_tools_are_called_by_order_and_guardrails_hold(
+    watching: Any, shop_of_the_readme: Settings
+) -> None:
+    orders = re.findall(r"`(!tool [^`]+)`", README)
+    said = [*orders, "Charge 4111111111111111"]
+    answers = []
+    async with open_core(shop_of_the_readme) as door:
+        for order in said:
+            conversation = await door.start(ANA)
+            await door.say(ANA, conversation, order, client_message_id="1")
+            await watching(door, ANA, conversation).event(TurnFinished)
+            answers.append((await door.snapshot(ANA, conversation))["items"])
+    hours, handoff, refused = ["\n".join(item.get("text", "") for item in items) for items in answers]
+    assert "9:00 to 18:00" in hours
+    assert "buyer" in handoff
+    assert refused.endswith("No card numbers here, please.")
+
+
 # ---- the page
 
 

@@ -44,7 +44,9 @@ async def _here_or_there(stack: AsyncExitStack, settings: Settings) -> Entry:
     except DatabaseInUse as held:
         address = held.holder.get("address")
         if not address:
-            raise
+            told = f"process {held.holder.get('pid', '?')} has the database, and lets nobody in: another parley chat? Leave it"
+            todo = "and run parley serve, to which every parley chat attaches; or choose another file"
+            raise SetupError("PARLEY_DATABASE_URL", f"{told}, {todo}") from None
         return await _at(stack, settings, str(address), own=True)
     return Entry(door, DEVELOPER, "in this process", await published(settings))
 
