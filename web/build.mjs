@@ -32,9 +32,10 @@ const smaller = {
   setup(build) {
     build.onLoad({ filter: /web\/src\/.*\.ts$/ }, async ({ path }) => {
       const text = await readFile(path, "utf8");
-      const contents = text.replace(/\b(css|html)`[^`]*`/g, (sheet) =>
-        sheet.startsWith("css") ? sheet.replace(/\/\*.*?\*\//gs, "").replace(/\s+/g, " ").replace(/ ?([{};]) ?|([:,]) /g, "$1$2") : sheet.replace(/\n\s+/g, "\n"),
+      const sheets = text.replace(/\bcss`[^`]*`/g, (sheet) =>
+        sheet.replace(/\/\*.*?\*\//gs, "").replace(/\s+/g, " ").replace(/ ?([{};]) ?|([:,]) /g, "$1$2"),
       );
+      const contents = sheets.replace(/\s*\n\s*(?=<|\/?>|\$\{|[?@.]?[a-zA-Z-]+=[$"])/g, " ");
       const defined = [];
       const plain = contents.replace(/@customElement\(("[a-z-]+")\)\n(export class (\w+))/g, (_, tag, start, name) => {
         defined.push(`customElements.define(${tag}, ${name});`);

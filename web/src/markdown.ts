@@ -7,6 +7,7 @@ import { type Block, type Inline, parse } from "./parse.ts";
 
 /** More than any answer; the rest is shown as it is written. */
 const LONGEST = 100_000;
+const TASK = /^[☐☑]/;
 const SCHEMES = new Set(["http:", "https:", "mailto:", "tel:"]);
 
 type Part = TemplateResult | string | typeof nothing;
@@ -55,11 +56,11 @@ function block(b: Block, words: Words): Part {
     case "code":
       return code(b.text, words);
     case "list": {
-      const items = b.items.map((item) => html`<li>${tight(item, words)}</li>`);
+      const items = b.items.map((item) => html`<li class=${TASK.test(item.map(spokenBlock).join("")) ? "task" : ""}>${tight(item, words)}</li>`);
       return b.ordered ? html`<ol start=${b.start}>${items}</ol>` : html`<ul>${items}</ul>`;
     }
     case "table":
-      return table(b.rows, words);
+      return table(b, words);
   }
 }
 
@@ -76,11 +77,12 @@ function code(text: string, words: Words): Part {
   </div>`;
 }
 
-function table([head, ...rows]: Inline[][][], words: Words): Part {
+function table({ rows: [head, ...rows], sides }: Block & { type: "table" }, words: Words): Part {
+  const side = (n: number) => sides[n] ?? nothing;
   return html`<div class="table" tabindex="0">
     <table>
-      <thead><tr>${head!.map((cell) => html`<th scope="col">${inline(cell, words)}</th>`)}</tr></thead>
-      <tbody>${rows.map((row) => html`<tr>${row.map((cell) => html`<td>${inline(cell, words)}</td>`)}</tr>`)}</tbody>
+      <thead><tr>${head!.map((cell, n) => html`<th scope="col" align=${side(n)}>${inline(cell, words)}</th>`)}</tr></thead>
+      <tbody>${rows.map((row) => html`<tr>${row.map((cell, n) => html`<td align=${side(n)}>${inline(cell, words)}</td>`)}</tr>`)}</tbody>
     </table>
   </div>`;
 }

@@ -18,7 +18,7 @@ export type Block =
   | { type: "code"; text: string }
   | { type: "quote"; inner: Block[] }
   | { type: "list"; ordered: boolean; start: number; items: Block[][] }
-  | { type: "table"; rows: Inline[][][] }
+  | { type: "table"; rows: Inline[][][]; sides: (string | undefined)[] }
   | { type: "rule" };
 
 const DEPTH = 8;
@@ -29,6 +29,7 @@ const HEADING = /^ {0,3}#{1,6}(?:[ \t]|$)/;
 const RULE = /^ {0,3}(?:\*[ \t]*){3,}$|^ {0,3}(?:-[ \t]*){3,}$|^ {0,3}(?:_[ \t]*){3,}$/;
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])(?:[ \t]+|$)/;
+const BOX = /^\[([ x])\](?=[ \t])/i;
 const DIVIDER = /^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 
 export function parse(text: string): Block[] {
@@ -97,7 +98,7 @@ function list(lines: string[], n: number, depth: number, out: Block[]): number {
     const item = ITEM.exec(line);
     if (item && item[1]!.length < Math.max(indent, 1) + first[1]!.length && item[2]!.length > 1 === ordered && !RULE.test(line)) {
       indent = item[0].length;
-      items.push([line.slice(indent)]);
+      items.push([line.slice(indent).replace(BOX, (_, tick: string) => (tick === " " ? "☐" : "☑\ufe0e"))]);
     } else if (!line.trim()) {
       if (!belongs(lines[n + 1], indent) && !ITEM.test(lines[n + 1] ?? "")) break;
       items.at(-1)!.push("");
@@ -123,10 +124,11 @@ function starts(line: string): boolean {
 
 function table(lines: string[], n: number, depth: number, out: Block[]): number {
   const rows = [cells(lines[n]!)];
+  const sides = cells(lines[n + 1]!).map((mark) => (mark.endsWith(":") ? (mark[0] === ":" ? "center" : "right") : undefined));
   for (n += 2; n < lines.length && lines[n]!.includes("|") && lines[n]!.trim(); n++) rows.push(cells(lines[n]!));
   const width = rows[0]!.length;
   const even = rows.map((row) => Array.from({ length: width }, (_, k) => inline(row[k] ?? "", depth)));
-  out.push({ type: "table", rows: even });
+  out.push({ type: "table", rows: even, sides });
   return n;
 }
 

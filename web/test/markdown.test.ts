@@ -29,6 +29,20 @@ test("the Markdown that answers are made of is drawn", () => {
   assert.match(rendered(draw(text)), /<ol[^>]*start=3/);
 });
 
+test("columns stand as the answer has them", () => {
+  const drawn = rendered(draw("| Plan | Data | Calls | Price |\n|---|:-:|:--|--:|\n| S | 5 | free | 9 |"));
+  for (const name of ["th", "td"]) {
+    const sides = [...drawn.matchAll(new RegExp(`<${name}( [^>]*)>`, "g"))].map(([, attributes]) => /align=\W*(center|right)/.exec(attributes!)?.[1]);
+    assert.deepEqual(sides, [undefined, "center", undefined, "right"], drawn);
+  }
+});
+
+test("what is to be done has a box, and what was done a tick", () => {
+  const drawn = draw("- [ ] Unplug the router\n- [x] Restart it\n- [X] Call\n- [y] stays\n- [x](https://a.example) too\n\n1. [ ] Wait");
+  assert.match(visible(drawn), /☐ Unplug the router.*☑\ufe0e Restart it.*☑\ufe0e Call.*\[y\] stays.*x.*too.*☐ Wait/s);
+  assert.equal([...rendered(drawn).matchAll(/<li[^>]*task/g)].length, 4);
+});
+
 test("one line is one line", () => {
   assert.ok(elements(draw("one\ntwo")).includes("br"));
 });

@@ -79,6 +79,10 @@ export class MessageElement extends LitElement {
         margin: 0.5rem 0;
         padding-inline-start: 1.4rem;
       }
+      ul > .task {
+        list-style: none;
+        margin-inline-start: -1.2rem;
+      }
       blockquote {
         margin: 0.5rem 0;
         padding-inline-start: 0.75rem;
@@ -127,8 +131,10 @@ export class MessageElement extends LitElement {
         padding: 0.3rem 0.6rem;
         border: 1px solid var(--line);
         overflow-wrap: break-word; /* a wide table scrolls, and its words stay whole */
-        text-align: start;
         vertical-align: top;
+      }
+      th:not([align]) {
+        text-align: start;
       }
       hr {
         border: 0;
