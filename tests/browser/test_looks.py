@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import BrowserContext, Locator, expect
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Locator, async_playwright, expect
 
+from agent_core.settings import Settings
 from tests.browser import axe, cards, in_browser
+from tests.browser.host import Host
 from tests.browser.panel import Panel, until
-from tests.browser.stage import Stage
+from tests.browser.stage import ARGUMENTS, CHROMIUM, Stage
 from tests.browser.states import EVERYTHING, STATES
+from tests.conftest import OpenCore
 from tests.scripted import Hold
 
 pytestmark = in_browser
@@ -153,6 +158,18 @@ async def background(locator: Locator) -> str:
     return colour
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def large(chromium: object, host: Host, core: OpenCore, settings: Settings) -> AsyncIterator[Stage]:
+    """Where the customer has set letters of twice the size."""
+    async with async_playwright() as playwright:
+        arguments = [*ARGUMENTS, "--blink-settings=defaultFontSize=32"]
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        out = Stage(browser, host, core, settings)
+        yield out
+        await out.aclose()
+        await browser.close()
+
+
 @pytest.mark.parametrize("language", ["en", "de", "ar"])
 async def test_at_320_pixels_nothing_has_to_be_scrolled_sideways(stage: Stage, language: str) -> None:
     context = await stage.browser(viewport={"width": 320, "height": 640}, has_touch=True)
@@ -164,6 +181,23 @@ async def test_at_320_pixels_nothing_has_to_be_scrolled_sideways(stage: Stage, l
     wide = """log => [...log.renderRoot.querySelectorAll('.entry > *')]
         .filter(e => e.getBoundingClientRect().left < 0 || e.getBoundingClientRect().right > 320).map(e => e.localName)"""
     assert await panel.thread.evaluate(wide) == []
+
+
+@pytest.mark.parametrize("name", ["menu", "call", "call explained"])
+async def test_with_letters_of_twice_the_size_nothing_is_cut_off_or_covered(large: Stage, name: str) -> None:
+    panel = await STATES[name].enter(large, await large.browser(viewport={"width": 390, "height": 700}))
+    header, call, composer = [
+        panel.root.locator(part) for part in ("header >> nth=0", "parley-call", "parley-composer")
+    ]
+    boxes = [await part.bounding_box() for part in (header, call, composer)]
+    edges = [0, *(edge for box in boxes if box is not None for edge in (box["y"], box["y"] + box["height"])), 700]
+    assert edges == sorted(edges)
+    ends = "call => Math.max(0, ...[...call.renderRoot.querySelectorAll('button')].map(b => b.getBoundingClientRect().right))"
+    assert await call.evaluate(ends) < 390
+    more, close = [await panel.button(name).bounding_box() for name in ("More", "Close chat")]
+    assert more is not None
+    assert close is not None
+    assert close["x"] > more["x"]
 
 
 async def test_on_a_screen_of_few_lines_one_scrolls_from_the_greeting_to_what_one_may_say(stage: Stage) -> None:

@@ -148,6 +148,7 @@ export const card = css`
     gap: 0.5rem;
     padding: 0.75rem 1rem 0.35rem;
     background: var(--ground);
+    box-shadow: 0 0.4rem 0.4rem -0.2rem var(--ground); /* what goes away below it fades */
   }
   @media (max-height: 26rem) {
     .card > header {

@@ -22,12 +22,15 @@ export class Approval extends LitElement {
       .card.open {
         border: 2px solid var(--accent);
       }
+      .card > header {
+        align-items: center;
+      }
       .shield {
         display: grid;
         flex: none;
         place-items: center;
-        width: 36px;
-        height: 36px;
+        width: 2.4rem;
+        height: 2.4rem;
         border-radius: 50%;
         background: var(--tint);
         color: var(--link);

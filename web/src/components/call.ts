@@ -20,6 +20,9 @@ export class CallElement extends LitElement {
   static override styles = [
     base,
     css`
+      :host {
+        overflow-y: auto; /* where letters are large for the screen */
+      }
       section {
         margin: 0.25rem 0.75rem 0;
         padding: 0.6rem 0.6rem 0.6rem 0.9rem;
@@ -32,7 +35,6 @@ export class CallElement extends LitElement {
         outline: none; /* it has nothing to do itself: its buttons come next */
       }
       .row {
-        flex-wrap: nowrap;
         align-items: center;
         gap: 0.35rem;
       }
@@ -138,7 +140,7 @@ export class CallElement extends LitElement {
         margin-top: 0.7rem;
       }
       .choice button {
-        flex: 1;
+        flex: auto;
         min-height: 44px;
       }
       @media print {

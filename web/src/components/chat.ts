@@ -52,7 +52,6 @@ export class Chat extends LitElement {
       header {
         position: relative;
         display: flex;
-        flex-wrap: wrap;
         align-items: center;
         gap: 0.25rem;
         min-height: 56px;
@@ -61,11 +60,7 @@ export class Chat extends LitElement {
         border-bottom: 1px solid var(--line);
       }
       .who {
-        flex: 1 1 6rem;
-        min-width: 0;
-      }
-      parley-menu {
-        margin-inline-start: auto;
+        flex: 1;
       }
       h1 {
         margin: 0;
@@ -89,6 +84,12 @@ export class Chat extends LitElement {
         color: var(--on-accent);
         font-weight: 700;
         font-size: 0.8125rem;
+      }
+      /* Letters that are large for the screen. */
+      @media (max-width: 16em) {
+        .avatar {
+          display: none;
+        }
       }
       .avatar.person {
         outline: 2px solid var(--good);

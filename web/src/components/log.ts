@@ -91,9 +91,7 @@ export class Log extends LitElement {
         inset-inline: 0;
         margin-inline: auto;
         width: fit-content;
-        display: flex;
-        align-items: center;
-        gap: 0.3rem;
+        border-radius: 50%;
         box-shadow: var(--shadow);
       }
       .earlier {
@@ -192,7 +190,7 @@ export class Log extends LitElement {
         </div>
         <slot></slot>
       </div>
-      ${this.away && !blank ? html`<button class="jump" type="button" @click=${() => this.toEnd()}>${icons.down()} ${this.texts.newest}</button>` : nothing}
+      ${this.away && !blank ? html`<button class="icon jump" type="button" aria-label=${this.texts.newest} title=${this.texts.newest} @click=${() => this.toEnd()}>${icons.down()}</button>` : nothing}
     `;
   }
 

@@ -44,8 +44,8 @@ export class ChoicesElement extends DeliverableElement<ChoicesPayload> {
         display: grid;
         flex: none;
         place-items: center;
-        width: 20px;
-        height: 20px;
+        width: 1.33rem;
+        height: 1.33rem;
         border: 1.5px solid var(--strong-line);
         border-radius: 6px;
       }
