@@ -288,6 +288,7 @@ export const card = css`
   textarea {
     width: 100%;
     min-height: 40px;
+    margin-top: 0.2rem;
     padding: 0.4rem 0.6rem;
     border: 1px solid var(--strong-line);
     border-radius: calc(var(--radius) * 0.6);

@@ -79,9 +79,12 @@ export class MessageElement extends LitElement {
         margin: 0.5rem 0;
         padding-inline-start: 1.4rem;
       }
+      li {
+        text-indent: 0;
+      }
       ul > .task {
         list-style: none;
-        margin-inline-start: -1.2rem;
+        text-indent: -1.2rem;
       }
       blockquote {
         margin: 0.5rem 0;
