@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -26,6 +27,8 @@ POOL = 20
 AGAIN = {"40001", "40P01", "23505"}
 ATTEMPTS = 4
 RECONNECT_SECONDS = 1.0
+#: A connection that only listens is silent for hours; networks forget such a one, and tell nobody. AWS does after 350 s.
+CHECK_SECONDS = 30.0
 #: What a server must not have switched off, lest a crash of its machine loses what was acknowledged.
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 #: Classes of SQLSTATE that say "not now": no connection, rolled back, no resources, shut down, broken.
@@ -37,6 +40,7 @@ class Postgres:
 
     def __init__(self, engine: AsyncEngine, dsn: str) -> None:
         self._engine, self._dsn = engine, dsn
+        self.check_seconds = CHECK_SECONDS
         self._own: set[int] = set()  # backends of our own pool: what they notify, we know already
         self._listener: asyncio.Task[None] | None = None
         self._wake_all: Callable[[], None] = lambda: None
@@ -140,7 +144,7 @@ class Postgres:
                 await self._listen_once(heard, wake_all, ready)
                 logger.warning("not listening: the connection was closed; tried again in %g s", RECONNECT_SECONDS)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                logger.warning("not listening: %s; tried again in %g s", error, RECONNECT_SECONDS)
+                logger.warning("not listening: %s; tried again in %g s", str(error) or "no answer", RECONNECT_SECONDS)
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen_once(self, heard: Any, wake_all: Callable[[], None], ready: asyncio.Event) -> None:
@@ -152,9 +156,17 @@ class Postgres:
             await connection.add_listener(CHANNEL, heard)
             wake_all()  # whatever was written while nobody listened
             ready.set()
-            await gone.wait()
+            while not await self._gone(gone):
+                await connection.execute("SELECT 1", timeout=self.check_seconds)
         finally:
             connection.terminate()
+
+    async def _gone(self, gone: asyncio.Event) -> bool:
+        """Told so until the next check."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.check_seconds):
+                return await gone.wait()
+        return False
 
     async def scrub(self) -> None:
         """Dead rows go with autovacuum; what is in the server's write-ahead log is its administrator's."""

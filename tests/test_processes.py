@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -287,6 +287,64 @@ async def test_a_listener_that_was_cut_off_listens_again_and_has_missed_nothing(
         assert [item.seq for item in watch.seen if not isinstance(item, TextDelta)] == list(
             range(1, len(watch.events) + 1)
         )
+
+
+class Passage:
+    """Between a process and the database; `forget` does what a network does to a connection that was idle too long."""
+
+    def __init__(self, database: str) -> None:
+        self._port, self._name = database.rpartition(":")[2].split("/")
+        self._open: list[asyncio.StreamWriter] = []
+        self._lost = asyncio.Event()
+
+    @asynccontextmanager
+    async def open(self):
+        """The database's address on this way. In the end all that goes through it is cut."""
+        server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
+        try:
+            yield f"postgresql://parley@127.0.0.1:{server.sockets[0].getsockname()[1]}/{self._name}"
+        finally:
+            server.close()
+            for writer in self._open:
+                writer.transport.abort()
+
+    def forget(self) -> None:
+        """Those that are open now carry nothing any more, and nobody is told. New ones do."""
+        self._lost.set()
+        self._lost = asyncio.Event()
+
+    async def _pass(self, reader, writer) -> None:
+        there, theirs = await asyncio.open_connection("127.0.0.1", int(self._port))
+        self._open += [writer, theirs]
+        await asyncio.gather(_carry(reader, theirs, self._lost), _carry(there, writer, self._lost))
+
+
+async def _carry(reader, writer, lost: asyncio.Event) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            if not lost.is_set():
+                writer.write(data)
+    if not lost.is_set():
+        writer.close()
+
+
+async def test_a_listener_whose_connection_the_network_has_forgotten_finds_out_by_itself(postgres, database):
+    woken, again, passage = asyncio.Queue(), asyncio.Queue(), Passage(database)
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(passage.open())
+        opened = await Postgres.open(address)
+        opened.check_seconds = 0.3
+        try:
+            await opened.listen(woken.put_nowait, lambda: again.put_nowait("look"))
+            again.get_nowait()
+            passage.forget()
+            async with asyncio.timeout(20):
+                await again.get()  # it listens anew, and looks at what it has missed
+                postgres.run("SELECT pg_notify('parley', 'conv_1')", database.rpartition("/")[2])
+                assert await woken.get() == "conv_1"
+        finally:
+            await stack.aclose()
+            await opened.aclose()
 
 
 async def test_connections_that_were_cut_are_replaced_and_the_customer_notices_nothing(
