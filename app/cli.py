@@ -14,7 +14,7 @@ os.environ.setdefault("TYPER_USE_RICH", "0")
 
 import typer
 
-from app import gate_cli, pins_cli, sites_cli, teams_cli
+from app import customers_cli, gate_cli, pins_cli, sites_cli, teams_cli
 from app.repl.exit_codes import MEANINGS
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(sites_cli.app, name="sites")
+app.add_typer(customers_cli.app, name="customers")
 app.add_typer(teams_cli.app, name="teams")
 app.add_typer(pins_cli.app, name="pins")
 app.add_typer(gate_cli.app, name="gate")

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from typer.testing import CliRunner
 
 from agent_core import open_core
 from agent_core.deliverables import DELIVERABLES, collect
@@ -24,6 +26,7 @@ from agent_core.events import DeliverableDecided, DeliverableShown, InterruptOpe
 from agent_core.gateway import OUTPUT_BYTES
 from agent_core.intake import MESSAGE_BYTES
 from agent_core.settings import DEMO_TEAM, Settings
+from app.cli import app as cli
 from app.entrance import BODY_BYTES, HISTORY_BYTES
 from app.house import HEARTBEAT_SECONDS
 from app.repl.entry import Options, Streams, talk
@@ -274,6 +277,30 @@ async def test_a_backup_made_while_it_runs_is_whole(tmp_path: Path, core: OpenCo
         assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         kept = copy.execute("SELECT body FROM events WHERE conversation = ?", (conversation,)).fetchall()
     assert any("Keep this." in body for (body,) in kept)
+    async with core("Gladly.") as door:
+        await door.erase(ANA, conversation)
+    (tmp_path / "parley.db-wal").unlink(missing_ok=True)
+    (tmp_path / "parley.db-shm").unlink(missing_ok=True)
+    (tmp_path / command[3]).replace(tmp_path / "parley.db")
+    async with core() as door:
+        assert "Keep this." in str(await door.snapshot(ANA, conversation))
+
+
+async def test_the_owner_sees_what_to_watch(core: OpenCore, settings: Settings) -> None:
+    async with core() as door, serving(settings, door) as served, aiohttp.ClientSession(served.address) as http:
+        paths = re.findall(r"`(?:GET )?(/livez|/readyz|/desk)`", README.partition("**What to watch.**")[2])
+        assert len(paths) == 3
+        for path in paths:
+            answer = await http.get(path, headers={"Authorization": f"Bearer {OPERATOR_TOKEN}"})
+            assert answer.status == 200, path
+            if path == "/desk":
+                assert (await answer.json())["servers"]["shop"]["state"] == "ready"
+
+
+def test_the_commands_for_a_customers_data_are_there() -> None:
+    help_ = CliRunner().invoke(cli, ["customers", "--help"]).output
+    for command in re.findall(r"parley\s+customers (\w+) shop", README):
+        assert command in help_
 
 
 # ---- a tool, an agent, a deliverable

@@ -19,12 +19,14 @@ SERVICE = Principal("service", "service")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The door, who one is there, where it is, and the team if it is the one of our settings."""
+    """The door, who one is there, where it is in words, and the team if it is the one of our settings."""
 
     door: Conversations
     who: Principal
     place: str
     team: Team | None = None
+    #: Of the server that is behind it.
+    address: str | None = None
 
 
 @asynccontextmanager
@@ -62,7 +64,7 @@ async def _at(stack: AsyncExitStack, settings: Settings, server: str, *, own: bo
         await door.list(who, 1)
     except NotFound:
         raise SetupError("PARLEY_SERVICE_TOKEN", f"{server} does not know this token; ask its owner for it") from None
-    return Entry(door, who, f"at {server}", await published(settings) if own else None)
+    return Entry(door, who, f"at {server}", await published(settings) if own else None, server)
 
 
 async def published(settings: Settings) -> Team:
