@@ -204,6 +204,9 @@ async def test_a_script_that_is_no_transcript_is_refused_before_anything_starts(
     (parley.folder / "s.txt").write_text("hello\n")
     with pytest.raises(BadTranscript, match="line 1"):
         await parley.chat(Options(script=parley.folder / "s.txt"))
+    (parley.folder / "s.txt").write_text("# a comment alone\n")
+    with pytest.raises(BadTranscript, match="nothing is said in it"):
+        await parley.chat(Options(script=parley.folder / "s.txt"))
     ran = await parley.run("chat", "--script", str(parley.folder / "none.txt"))
     assert ran.code == 2
     assert "none.txt can't be read" in ran.err

@@ -99,7 +99,7 @@ def write(lines: Iterable[Line]) -> str:
 
 
 def steps(lines: Sequence[Line]) -> list[Step]:
-    """Raises BadTranscript when something is expected before anything was done."""
+    """Raises BadTranscript when something is expected before anything was done, or nothing is done: no test of anything."""
     out: list[Step] = []
     for line in lines:
         if line.kind in ACTORS and out and line.text.startswith("/stop"):
@@ -110,6 +110,8 @@ def steps(lines: Sequence[Line]) -> list[Step]:
             raise BadTranscript(f"line {line.place}: nothing was said before it")
         else:
             out[-1] = Step(out[-1].acts, (*out[-1].expected, line))
+    if not out:
+        raise BadTranscript("nothing is said in it; a line such as 'you   > Hello' is missing")
     return out
 
 
