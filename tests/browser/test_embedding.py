@@ -274,6 +274,7 @@ async def test_a_site_for_customers_alone_asks_to_sign_in_and_goes_on_when_someb
     await panel.say("Let me in")
     await expect(panel.notice).to_have_text("Please sign in on this page to chat.")
     await expect(panel.box).to_be_disabled()
+    await expect(panel.messages("user")).to_contain_text("Not sent: Please sign in on this page to chat.")
     await panel.order("identify", signed(stage))
     await panel.hears("Welcome.")
     assert await panel.texts("user") == ["Let me in"]

@@ -36,6 +36,7 @@ export class Conversation {
   #loading = false;
   #problem = "";
   #signInNeeded = false;
+  #lost = false; // the last words did not reach the server
   #requests: Requests;
   #screen = new Screen();
   #backoff = new Backoff(LONGEST_WAIT_MS);
@@ -64,12 +65,13 @@ export class Conversation {
   }
 
   get view(): View {
+    const { unsent } = this.outbox;
     const seen = new Set(this.#snapshot?.items.map((i) => (i as Message).client_message_id));
-    const waiting = new Map([...this.#accepted.values(), ...this.outbox.unsent].map((m) => [m.id, m]));
+    const waiting = new Map([...this.#accepted.values(), ...unsent].map((m) => [m.id, m]));
     return {
       snapshot: this.#snapshot && this.#screen.of(this.#snapshot),
       unsent: [...waiting.values()].filter((m) => !seen.has(m.id) && this.#belongs(m)),
-      connection: this.#snapshot || this.#loading ? this.#connection : navigator.onLine ? "live" : "offline",
+      connection: this.#snapshot || this.#loading ? this.#connection : !navigator.onLine ? "offline" : this.#lost && unsent.length ? "broken" : "live",
       loading: this.#loading,
       problem: this.#problem,
       signInNeeded: this.#signInNeeded,
@@ -313,6 +315,7 @@ export class Conversation {
     this.outbox.drop(message.id);
     if (era !== this.#era) return;
     this.#problem = "";
+    this.#lost = false;
     this.#backoff.worked();
     this.#gone = 0;
   }
@@ -341,6 +344,7 @@ export class Conversation {
   }
 
   #sendFailed(message: Unsent, error: unknown): Then {
+    this.#lost = !(error instanceof Refusal && error.status);
     if (!(error instanceof Refusal) || error.passing) {
       if (error instanceof Refusal && error.status > 0) {
         this.#problem = error.message;

@@ -43,6 +43,26 @@ test("what was not sent is sent by the page that is loaded next", async () => {
   assert.equal(peer.accepted.size, 1);
 });
 
+test("when the first words find no server it says so, until they have arrived", async () => {
+  const here = page();
+  peer.trouble.push({ path: /visitors/, what: "refuse" }, { path: /visitors/, what: "refuse" });
+  assert.equal(here.view.connection, "live");
+  here.say("Hello?");
+  await until(() => here.view.connection === "broken", "told");
+  assert.deepEqual(here.view.unsent.map((m) => m.text), ["Hello?"]);
+  await saw(here, "Hello?");
+  await until(() => here.view.connection === "live", "well again");
+});
+
+test("words that nobody waits for any more leave no lost connection behind", async () => {
+  const here = page();
+  peer.trouble.push(...Array.from({ length: 50 }, () => ({ path: /visitors/, what: "refuse" as const })));
+  here.say("Hello?");
+  await until(() => here.view.connection === "broken", "told");
+  here.discard(here.view.unsent[0]!.id);
+  assert.equal(here.view.connection, "live");
+});
+
 test("without a connection it says so, keeps what is said, and sends it when the connection is back", async () => {
   const here = page();
   here.say("one");

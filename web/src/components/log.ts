@@ -232,7 +232,7 @@ export class Log extends LitElement {
 
   #unsent(m: { id: string; text: string; refused?: string }) {
     const reachable = this.view.connection === "live" || this.view.connection === "connecting";
-    const state = m.refused ?? (reachable ? "sending" : "waiting");
+    const state = m.refused ?? (this.view.signInNeeded ? this.texts.signIn : reachable ? "sending" : "waiting");
     return html`<parley-message
       .texts=${this.texts}
       role-of="user"
