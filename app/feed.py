@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from agent_core.door import Conversations, Principal
+from agent_core.errors import ParleyError
 from agent_core.events import Cursor, Watched
 from app import native
 from app.agui import Encoder
@@ -40,7 +41,10 @@ class Stream:
         self._waiting = self._leaving = False
 
     async def next(self) -> Watched | None:
-        """What happens next; None when the server goes, or nothing more is for this reader. Always called by one task."""
+        """What happens next; None when the server, or its database, goes, or nothing more is for this reader.
+
+        Always called by one task.
+        """
         if self._leaving:
             return None
         if self._reader is None:
@@ -49,6 +53,9 @@ class Stream:
         try:
             return await anext(self._items)
         except StopAsyncIteration:
+            return None
+        except ParleyError as error:
+            logger.info("ended a stream: %s", error)
             return None
         except asyncio.CancelledError:
             if not self._leaving:

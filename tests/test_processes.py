@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from agent_core import approvals, leases, log
 from agent_core import snapshot as s
@@ -40,6 +41,7 @@ from agent_core.tables import conversations, drafts
 from app.remote import open_remote
 from tests.conftest import ANA
 from tests.scripted import Call, Hold
+from tests.wire import serving
 
 pytestmark = [pytest.mark.postgres, pytest.mark.parametrize("database", ["postgresql"], indirect=True)]
 
@@ -377,6 +379,23 @@ async def test_a_server_that_cannot_be_reached_is_said_in_our_words(core, postgr
         postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         receipt = await a.say(ANA, conversation, "Hi", client_message_id="m1")
         assert not receipt.replayed
+
+
+async def test_who_watches_while_the_database_is_gone_is_told_to_come_back(core, settings, postgres, database, caplog):
+    name, secret = database.rpartition("/")[2], SecretStr("s" * 32)
+    async with core("Hello.") as a, serving(settings.model_copy(update={"secret": secret}), a) as served:
+        visitor = await served.visitor()
+        async with visitor.watching() as reader:
+            postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            _cut(postgres, database, "true")
+            a.turns.wake_all()  # as a listener does that listens again
+            await reader.rest()
+        assert reader.frames[-1].event == "bye"
+        postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        async with visitor.watching(reader.last_id) as again:
+            said = await visitor.say("Hi")
+            await again.until("RUN_FINISHED", runId=said["turn"])
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
 async def test_writers_that_lock_each_other_out_both_get_through(database):
