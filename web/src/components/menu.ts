@@ -80,6 +80,10 @@ export class Menu extends LitElement {
       .title {
         display: block;
       }
+      [aria-current] .title {
+        color: var(--link);
+        font-weight: 600;
+      }
     `,
   ];
 

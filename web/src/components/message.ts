@@ -43,7 +43,11 @@ export class MessageElement extends LitElement {
       .user {
         background: var(--accent);
         color: var(--on-accent);
-        border-end-end-radius: 4px;
+        border-bottom-right-radius: 4px;
+      }
+      /* At the side where the bubble stands, whatever the direction of its words. */
+      :host(:dir(rtl)) .user {
+        border-radius: var(--radius) var(--radius) var(--radius) 4px;
       }
       .words {
         white-space: pre-wrap;
