@@ -88,7 +88,9 @@ class Postgres:
         self._own.discard(record.info.pop("backend", None))
 
     async def write(self, work: Work[T], after: After[T] | None = None) -> T:
-        return await asyncio.shield(asyncio.ensure_future(self._write(work, after)))
+        writing = asyncio.ensure_future(self._write(work, after))
+        writing.add_done_callback(_seen)
+        return await asyncio.shield(writing)
 
     async def _write(self, work: Work[T], after: After[T] | None) -> T:
         value = await self._commit(work)
@@ -180,6 +182,12 @@ class Postgres:
 
 #: What goes wrong with a server, as SQLAlchemy tells it, or as its driver does where SQLAlchemy lets it through.
 TROUBLE = (sa.exc.DBAPIError, sa.exc.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+
+def _seen(writing: asyncio.Future[Any]) -> None:
+    """Whoever left before it failed does not want a warning in the log."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 def _sqlstate(error: BaseException) -> str:

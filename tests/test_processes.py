@@ -6,6 +6,7 @@ Two cores in one process are two processes to the database: each has its own poo
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import signal
@@ -22,7 +23,7 @@ from pydantic import SecretStr
 from agent_core import approvals, leases, log
 from agent_core import snapshot as s
 from agent_core.door import ClientTool, Principal, Start
-from agent_core.errors import NotFound, ParleyError
+from agent_core.errors import Fenced, NotFound, ParleyError
 from agent_core.events import (
     ConversationStarted,
     CustomerIdentified,
@@ -410,6 +411,26 @@ async def test_writers_that_lock_each_other_out_both_get_through(database):
         assert fences == [2, 2]
     finally:
         await opened.aclose()
+
+
+async def test_a_write_that_fails_when_its_caller_has_left_is_no_news(database, caplog):
+    """As when a turn is stopped while its call is being written down, and finds itself fenced off."""
+    opened, begun = await Postgres.open(database), asyncio.Event()
+
+    def work(connection):
+        begun.set()
+        connection.execute(sa.text("SELECT pg_sleep(0.2)"))
+        raise Fenced("conv_1")
+
+    caller = asyncio.create_task(opened.write(work))
+    await begun.wait()
+    (writing,) = asyncio.all_tasks() - {caller, asyncio.current_task()}
+    caller.cancel()
+    await asyncio.wait([caller, writing])
+    del writing
+    gc.collect()
+    await opened.aclose()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 def _two_rows(connection):
