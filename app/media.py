@@ -121,13 +121,13 @@ class MediaServer:
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)) as http,
                 http.post(f"{address}/twirp/livekit.{what}", json=body, headers=headers) as response,
             ):
-                answer = await response.json(content_type=None)
-        except (OSError, aiohttp.ClientError, TimeoutError, ValueError) as error:
+                answer = dict(await response.json(content_type=None) or {})
+        except (OSError, aiohttp.ClientError, TimeoutError, TypeError, ValueError) as error:
             raise Overloaded(f"the media server does not answer: {type(error).__name__}", retry_after=5) from None
         if response.status >= 400 and answer.get("code") != "not_found":
             logger.warning("the media server refuses %s: %s", what, answer.get("code"))
             raise Overloaded(f"the media server refuses: {answer.get('code')}", retry_after=5)
-        return dict(answer)
+        return answer
 
     # ---- the worker
 

@@ -44,15 +44,15 @@ def voiced(settings: Any, url: str, worker: str, **more: Any) -> Any:
 
 
 @asynccontextmanager
-async def pretending(*, refuse: bool = False):
-    """A media server that notes what it is asked, and a worker that is well; their addresses."""
+async def pretending(*, refusal: str | None = None):
+    """A media server that notes what it is asked, and a worker that is well; their addresses. `refusal`: its words."""
     asked: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
 
     async def twirp(request: web.Request) -> web.Response:
         token = request.headers["Authorization"].removeprefix("Bearer ")
         claims = jwt.decode(token, SECRET, algorithms=["HS256"], issuer=KEY)
         asked.append((request.match_info["what"], claims["video"], await request.json()))
-        return web.json_response({"code": "permission_denied"}, status=403) if refuse else web.json_response({})
+        return web.Response(text=refusal, status=502) if refusal is not None else web.json_response({})
 
     application = web.Application()
     application.router.add_post("/twirp/{what}/{method}", twirp)
@@ -194,8 +194,10 @@ async def test_a_worker_that_is_not_well_is_asked_once_for_a_crowd(core, setting
     assert len(asked) == 1
 
 
-async def test_a_media_server_that_refuses_leaves_no_session_behind(core, settings):
-    async with pretending(refuse=True) as (_a, url, worker), visiting(core, voiced(settings, url, worker)) as here:
+@pytest.mark.parametrize("refusal", ['{"code": "permission_denied"}', "", "null", "[1]", '"no"', "<html>"])
+async def test_a_media_server_that_refuses_leaves_no_session_behind(core, settings, refusal):
+    """In its own words, or in those of a proxy before it."""
+    async with pretending(refusal=refusal) as (_a, url, worker), visiting(core, voiced(settings, url, worker)) as here:
         door, _served, ana = here
         assert (await ana.post("/voice", {})).status_code == 503
         assert await door.voice.room(WORKER, ana.conversation) is None
