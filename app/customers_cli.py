@@ -9,7 +9,7 @@ import typer
 from app.books import run
 
 app = typer.Typer(
-    help="What is kept of a signed-in customer: to hand it out, or to erase it.",
+    help="A signed-in customer's data, to export or to erase.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -119,7 +119,7 @@ async def test_help_names_every_command_and_the_exit_codes(parley):
     assert "130 interrupted" in (await parley.run("chat", "--help")).out
 
 
-@pytest.mark.parametrize("group", ["", "sites", "teams", "pins", "gate"])
+@pytest.mark.parametrize("group", ["", "sites", "customers", "teams", "pins", "gate"])
 async def test_help_says_in_a_whole_line_what_each_command_does(parley, group):
     ran = await parley.run(*filter(None, [group, "--help"]))
     commands = ran.out.partition("Commands:")[2].strip().splitlines()
