@@ -43,14 +43,19 @@ class Analyst:
             return
         self._looking.add(conversation)
         try:
-            await self._look(conversation)
+            await self._try(conversation)
             while conversation in self._again:
                 self._again.discard(conversation)
-                await self._look(conversation)
-        except (ParleyError, AgentsException) as error:
-            logger.warning("no look at %s this time: %s", conversation, type(error).__name__)
+                await self._try(conversation)
         finally:
             self._looking.discard(conversation)
+            self._again.discard(conversation)
+
+    async def _try(self, conversation: str) -> None:
+        try:
+            await self._look(conversation)
+        except (ParleyError, AgentsException) as error:
+            logger.warning("no look at %s this time: %s", conversation, type(error).__name__)
 
     async def _look(self, conversation: str) -> None:
         data = self._shop.team.analyst

@@ -71,6 +71,19 @@ async def test_a_reply_does_not_wait_for_it(analysed, watching):
         )
 
 
+async def test_a_look_that_fails_does_not_take_the_one_after_it_away(analysed, watching):
+    hold = Hold()
+    steps = [[hold, Fail(ModelUnavailable())], '{"covered": ["price"]}']
+    async with analysed(["One."], steps) as door:
+        conversation = await door.start(ANA)
+        watch = watching(door, ANA, conversation)
+        await door.say(ANA, conversation, "a", client_message_id="m1")
+        await asyncio.wait_for(hold.reached.wait(), 20)
+        await door._analyst.look(conversation)  # as after the next turn: one at a time, so it waits
+        hold.go.set()
+        await watch.event(StateChanged)
+
+
 async def test_when_it_fails_nobody_is_bothered(analysed, watching):
     async with analysed(["One.", "Two."], [[Fail(ModelUnavailable())], "no json at all"]) as door:
         conversation = await door.start(ANA)
