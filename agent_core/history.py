@@ -65,7 +65,7 @@ def read(connection: Connection, conversation: str, events: int) -> Past:
 
 def recall(ring: Sequence[Logged], turn: str, events: int) -> Past | None:
     """The same from a conversation's newest events in memory; None when they don't reach back far enough."""
-    began = any(isinstance(i.event, e.TurnStarted | e.TurnResumed) and i.event.turn == turn for i in ring)
+    began = any(isinstance(i.event, e.TurnStarted | e.TurnResumed) and i.event.turn == turn for i in reversed(ring))
     if not began:
         return None
     after = window(ring[-1].seq, events)

@@ -15,6 +15,7 @@ from agents import AgentOutputSchemaBase, FunctionTool, Handoff, ModelSettings
 from agents.exceptions import UserError
 from agents.tool import Tool
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, to_json
 
 Item = Mapping[str, Any]
 
@@ -41,7 +42,10 @@ class Question:
 
 
 def encode(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, separators=(",", ":"), default=_plain).encode()
+    try:
+        return to_json(body, exclude_none=True)  # a quarter of the time: the past may be 50 KB, in each step of a turn
+    except PydanticSerializationError:  # half a character, which JSON can write and UTF-8 can't
+        return json.dumps(body, separators=(",", ":"), default=_plain).encode()
 
 
 def _plain(value: Any) -> Any:

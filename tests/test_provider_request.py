@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from agents import Agent, AgentOutputSchema, FunctionTool, ModelSettings, WebSearchTool, handoff
 from agents.exceptions import UserError
 from agents.tool_context import ToolContext
+from hypothesis import given
+from hypothesis import strategies as st
 from openai.types.shared import Reasoning
 from pydantic import BaseModel
 
-from agent_core.provider_request import chat_messages
+from agent_core.provider_request import chat_messages, encode
 from tests.asker import Asker
 from tests.fake_openai import Answer, FakeOpenAI
 
@@ -193,3 +196,25 @@ def test_what_chat_completions_cannot_say_is_refused():
         chat_messages(None, [{"type": "computer_call"}])
     with pytest.raises(UserError, match="input_file"):
         chat_messages(None, [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}])
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(st.dictionaries(st.text(), values))
+def test_a_body_arrives_as_it_was_meant(body):
+    assert json.loads(encode(body)) == body
+
+
+def test_half_a_character_is_sent_as_json_writes_it_and_an_option_that_is_not_set_is_left_out():
+    sent = json.loads(encode({"content": None, "half": "\ud800", "reasoning": Reasoning(effort="low")}))
+    assert sent == {"content": None, "half": "\ud800", "reasoning": {"effort": "low"}}
+    assert json.loads(encode({"reasoning": Reasoning(effort="low")})) == {"reasoning": {"effort": "low"}}
+
+
+def test_what_no_provider_could_read_is_not_sent():
+    with pytest.raises(TypeError):
+        encode({"tool": object()})
