@@ -6,24 +6,22 @@ Two cores in one process are two processes to the database: each has its own poo
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import re
 import signal
 import sys
 import time
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from agent_core import approvals, leases, log
 from agent_core import snapshot as s
 from agent_core.door import ClientTool, Principal, Start
-from agent_core.errors import Fenced, NotFound, ParleyError
+from agent_core.errors import NotFound
 from agent_core.events import (
     ConversationStarted,
     CustomerIdentified,
@@ -37,12 +35,10 @@ from agent_core.events import (
     TurnStarted,
     TurnWaiting,
 )
-from agent_core.postgres import Postgres
-from agent_core.tables import conversations, drafts
+from agent_core.tables import drafts
 from app.remote import open_remote
 from tests.conftest import ANA
 from tests.scripted import Call, Hold
-from tests.wire import serving
 
 pytestmark = [pytest.mark.postgres, pytest.mark.parametrize("database", ["postgresql"], indirect=True)]
 
@@ -274,175 +270,6 @@ async def test_the_turn_of_a_dead_process_is_taken_up_by_another(core, watching,
         await watch.until(lambda item: isinstance(getattr(item, "event", None), TurnFinished), seconds=15)
         assert (await watch.event(TurnResumed)).attempt == 2
         assert (await watch.event(MessageFinished)).text == "Taken over."
-
-
-# ---- when the database falters
-
-
-async def test_a_listener_that_was_cut_off_listens_again_and_has_missed_nothing(core, watching, postgres, database):
-    async with core("Hello.") as a, core() as b:
-        conversation = await a.start(ANA)
-        watch = watching(b, ANA, conversation)
-        await watch.until(lambda item: True)
-        assert _cut(postgres, database, "query LIKE 'LISTEN%'") == 2
-        await a.say(ANA, conversation, "Hi", client_message_id="m1")
-        await watch.event(TurnFinished)
-        assert [item.seq for item in watch.seen if not isinstance(item, TextDelta)] == list(
-            range(1, len(watch.events) + 1)
-        )
-
-
-class Passage:
-    """Between a process and the database; `forget` does what a network does to a connection that was idle too long."""
-
-    def __init__(self, database: str) -> None:
-        self._port, self._name = database.rpartition(":")[2].split("/")
-        self._open: list[asyncio.StreamWriter] = []
-        self._lost = asyncio.Event()
-
-    @asynccontextmanager
-    async def open(self):
-        """The database's address on this way. In the end all that goes through it is cut."""
-        server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
-        try:
-            yield f"postgresql://parley@127.0.0.1:{server.sockets[0].getsockname()[1]}/{self._name}"
-        finally:
-            server.close()
-            for writer in self._open:
-                writer.transport.abort()
-
-    def forget(self) -> None:
-        """Those that are open now carry nothing any more, and nobody is told. New ones do."""
-        self._lost.set()
-        self._lost = asyncio.Event()
-
-    async def _pass(self, reader, writer) -> None:
-        there, theirs = await asyncio.open_connection("127.0.0.1", int(self._port))
-        self._open += [writer, theirs]
-        await asyncio.gather(_carry(reader, theirs, self._lost), _carry(there, writer, self._lost))
-
-
-async def _carry(reader, writer, lost: asyncio.Event) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            if not lost.is_set():
-                writer.write(data)
-    if not lost.is_set():
-        writer.close()
-
-
-async def test_a_listener_whose_connection_the_network_has_forgotten_finds_out_by_itself(postgres, database):
-    woken, again, passage = asyncio.Queue(), asyncio.Queue(), Passage(database)
-    async with AsyncExitStack() as stack:
-        address = await stack.enter_async_context(passage.open())
-        opened = await Postgres.open(address)
-        opened.check_seconds = 0.3
-        try:
-            await opened.listen(woken.put_nowait, lambda: again.put_nowait("look"))
-            again.get_nowait()
-            passage.forget()
-            async with asyncio.timeout(20):
-                await again.get()  # it listens anew, and looks at what it has missed
-                postgres.run("SELECT pg_notify('parley', 'conv_1')", database.rpartition("/")[2])
-                assert await woken.get() == "conv_1"
-        finally:
-            await stack.aclose()
-            await opened.aclose()
-
-
-async def test_connections_that_were_cut_are_replaced_and_the_customer_notices_nothing(
-    core, watching, postgres, database
-):
-    async with core("Hello.", "Again.") as a:
-        conversation = await a.start(ANA)
-        first = await a.say(ANA, conversation, "Hi", client_message_id="m1")
-        await watching(a, ANA, conversation).event(TurnFinished, turn=first.turn)
-        assert _cut(postgres, database, "true") > 1
-        second = await a.say(ANA, conversation, "Still there?", client_message_id="m2")
-        await watching(a, ANA, conversation).event(TurnFinished, turn=second.turn)
-
-
-def _cut(postgres, database: str, which: str) -> int:
-    name = database.rpartition("/")[2]
-    cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND {which}"
-    return postgres.run(cut).count("t")
-
-
-async def test_a_server_that_cannot_be_reached_is_said_in_our_words(core, postgres, database):
-    async with core() as a:
-        conversation = await a.start(ANA)
-        name = database.rpartition("/")[2]
-        postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        _cut(postgres, database, "true")
-        with pytest.raises(ParleyError) as refused:
-            await a.say(ANA, conversation, "Hi", client_message_id="m1")
-        assert refused.value.status == 503
-        postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        receipt = await a.say(ANA, conversation, "Hi", client_message_id="m1")
-        assert not receipt.replayed
-
-
-async def test_who_watches_while_the_database_is_gone_is_told_to_come_back(core, settings, postgres, database, caplog):
-    name, secret = database.rpartition("/")[2], SecretStr("s" * 32)
-    async with core("Hello.") as a, serving(settings.model_copy(update={"secret": secret}), a) as served:
-        visitor = await served.visitor()
-        async with visitor.watching() as reader:
-            postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-            _cut(postgres, database, "true")
-            a.turns.wake_all()  # as a listener does that listens again
-            await reader.rest()
-        assert reader.frames[-1].event == "bye"
-        postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        async with visitor.watching(reader.last_id) as again:
-            said = await visitor.say("Hi")
-            await again.until("RUN_FINISHED", runId=said["turn"])
-    assert [record for record in caplog.records if record.exc_info] == []
-
-
-async def test_writers_that_lock_each_other_out_both_get_through(database):
-    opened = await Postgres.open(database)
-    try:
-        await opened.write(_two_rows)
-        await asyncio.gather(
-            opened.write(partial(_touch, names=("conv_a", "conv_b"))),
-            opened.write(partial(_touch, names=("conv_b", "conv_a"))),
-        )
-        fences = await opened.read(lambda c: c.execute(sa.select(conversations.c.fence)).scalars().all())
-        assert fences == [2, 2]
-    finally:
-        await opened.aclose()
-
-
-async def test_a_write_that_fails_when_its_caller_has_left_is_no_news(database, caplog):
-    """As when a turn is stopped while its call is being written down, and finds itself fenced off."""
-    opened, begun = await Postgres.open(database), asyncio.Event()
-
-    def work(connection):
-        begun.set()
-        connection.execute(sa.text("SELECT pg_sleep(0.2)"))
-        raise Fenced("conv_1")
-
-    caller = asyncio.create_task(opened.write(work))
-    await begun.wait()
-    (writing,) = asyncio.all_tasks() - {caller, asyncio.current_task()}
-    caller.cancel()
-    await asyncio.wait([caller, writing])
-    del writing
-    gc.collect()
-    await opened.aclose()
-    assert [record for record in caplog.records if record.name == "asyncio"] == []
-
-
-def _two_rows(connection):
-    common = {"site": "s", "owner": "o", "team": "t", "agent": "a", "created_at": 0, "updated_at": 0}
-    connection.execute(sa.insert(conversations), [{"id": name, **common} for name in ("conv_a", "conv_b")])
-
-
-def _touch(connection, names):
-    for name in names:
-        row = sa.update(conversations).where(conversations.c.id == name)
-        connection.execute(row.values(fence=conversations.c.fence + 1))
-        connection.execute(sa.text("SELECT pg_sleep(0.2)"))
 
 
 async def test_a_turn_of_ours_that_runs_no_more_keeps_no_lease(core, watching):
