@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from agent_core.errors import ModelUnavailable
 from tests.browser import in_browser
@@ -206,6 +207,32 @@ async def test_a_new_conversation_is_empty_and_the_old_one_is_kept(stage: Stage)
     await panel.root.locator("parley-menu li", has_text="Shoes").get_by_role("button").click()
     await panel.hears("About shoes.")
     assert await panel.texts("user") == ["Shoes"]
+
+
+async def test_the_earlier_conversations_do_not_move_under_the_finger(stage: Stage) -> None:
+    await stage.serve("About shoes.", "About hats.")
+    panel = await stage.chat()
+    await panel.say("Shoes")
+    await panel.hears("About shoes.")
+    lines = panel.root.locator("parley-menu li")
+    await panel.menu("New conversation")
+    await panel.say("Hats")
+    await panel.hears("About hats.")
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        asked.set()
+        await answered.wait()
+        await route.continue_()
+
+    await panel.page.route("**/conversations?limit=20", slow)
+    await panel.button("More").click()
+    await asked.wait()
+    await expect(lines).to_have_count(0)
+    answered.set()
+    await expect(lines).to_have_count(2)
+    await lines.filter(has_text="Shoes").get_by_role("button").click()
+    await panel.hears("About shoes.")
 
 
 async def test_two_tabs_show_the_same_while_it_happens(stage: Stage) -> None:

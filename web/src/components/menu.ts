@@ -154,6 +154,7 @@ export class Menu extends LitElement {
   readonly #toggle = (): void => {
     this.open = !this.open;
     if (!this.open) return;
+    this.lines = []; // those of the last time would move under the finger when the new ones come
     void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>(".sheet button")?.focus());
     void this.others().then(
       (lines) => (this.lines = lines),
