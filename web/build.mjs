@@ -6,8 +6,9 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
 
-const here = (path) => new URL(path, import.meta.url).pathname;
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 /** Every component in src/deliverables/, and the kinds that they show, so that a new one is a new file and nothing else. */
 const deliverables = {
   name: "deliverables",
