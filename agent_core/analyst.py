@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from agents import Agent, RunConfig, Runner
+from agents import Agent, RunConfig, Runner, Usage
 from agents.exceptions import AgentsException
 from pydantic import BaseModel
 
 from agent_core import events as e
-from agent_core import log, pricing
+from agent_core import log
 from agent_core.errors import ParleyError
+from agent_core.meter import Meter
 from agent_core.team import Analyst as AnalystData
 from agent_core.turn import Workshop
 
@@ -92,13 +93,11 @@ class Analyst:
         newest = await self._shop.database.read(lambda c: log.read_newest(c, conversation, (e.StateChanged.type,), 1))
         return newest[0].event.patch[0]["value"] if newest and isinstance(newest[0].event, e.StateChanged) else None
 
-    async def _counted(self, data: AnalystData, usage: Any) -> e.UsageCounted:
-        model = self._shop.models.name(data.model)
-        cached = usage.input_tokens_details.cached_tokens or 0
-        cost = await pricing.cost_microdollars(
-            model, input_tokens=usage.input_tokens, cached_tokens=cached, output_tokens=usage.output_tokens
-        )
-        return e.UsageCounted("analyst", model, usage.input_tokens, cached, usage.output_tokens, usage.requests, cost)
+    async def _counted(self, data: AnalystData, usage: Usage) -> e.UsageCounted:
+        meter = Meter()
+        meter.add(usage, self._shop.models.name(data.model))
+        cost, used = await meter.cost_microdollars(self._shop.team.prices), meter.all
+        return e.UsageCounted("analyst", meter.model, used.input, used.cached, used.output, used.requests, cost)
 
 
 def _sorted(data: AnalystData, found: Topics) -> dict[str, list[str]]:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from agent_core import ids, journal, log, turn_rows
+from agent_core import ids, journal, leases, log, turn_rows, wording
 from agent_core.door import Principal
 from agent_core.errors import Conflict, Invalid
 from agent_core.events import Event, InterruptDecided, InterruptOpened, ToolFinished, TurnWaiting
 from agent_core.journal import Call
 from agent_core.tables import calls, interrupts
+from agent_core.team import ToolRule
 from agent_core.turn_rows import Lease, Outcome, Owner
 
 REFUSED = "The customer said no. It was not done."
@@ -40,7 +41,8 @@ class Question:
     """A call that waits: for a yes (kind tool), or for the client's answer (kind client)."""
 
     call: Call
-    editable: tuple[str, ...] = ()
+    rule: ToolRule
+    language: str
 
 
 def fingerprint(tool: str, arguments: str) -> str:
@@ -61,15 +63,14 @@ def ask(
         journal.add(connection, call, "pending")
         events.append(call.called)
         if call.kind != "client":
-            interrupt = _open(connection, call, question.editable, row.owner, expires_at)
+            interrupt = _open(connection, replace(question, call=call), row.owner, expires_at)
             opened.append(interrupt.interrupt)
             events.append(interrupt)
     return turn_rows.wait(connection, lease, [*events, TurnWaiting(lease.turn, tuple(opened))])
 
 
-def _open(
-    connection: Connection, call: Call, editable: tuple[str, ...], subject: str, expires_at: int
-) -> InterruptOpened:
+def _open(connection: Connection, question: Question, subject: str, expires_at: int) -> InterruptOpened:
+    call, rule, language = question.call, question.rule, question.language
     opened = InterruptOpened(
         ids.new("int"),
         call.turn,
@@ -80,7 +81,9 @@ def _open(
         subject,
         expires_at,
         title=call.title,
-        editable=editable,
+        editable=rule.editable,
+        labels=wording.labels(rule, language),
+        shown=wording.shown(rule, json.loads(call.arguments), language),
     )
     connection.execute(
         sa.insert(interrupts),
@@ -94,7 +97,7 @@ def _open(
             "hash": opened.hash,
             "subject": subject,
             "reason": opened.reason,
-            "editable": json.dumps(editable),
+            "editable": json.dumps(rule.editable),
             "status": "open",
             "expires_at": expires_at,
         },
@@ -120,10 +123,12 @@ def decide(
     decision: str,
     edited: Mapping[str, Any] | None,
     owner: Owner,
+    *,
+    title: str | None = None,
 ) -> Outcome:
     """`decision` is approved or rejected. The same again is answered alike; another, or one too late, is a Conflict.
 
-    An `edited` set of arguments has been checked against the tool's schema by the caller.
+    An `edited` set of arguments has been checked against the tool's schema by the caller; `title` has them in it.
     """
     row = find(connection, who, conversation, interrupt)
     arguments = _edited(row, edited)
@@ -134,7 +139,9 @@ def decide(
         return Outcome([], {"turn": row.turn, "cursor": str(log.head(connection, conversation))}, replayed=True)
     if row.expires_at <= log.now_ms():
         raise Conflict("expired", aloud=SETTLED["expired"])
-    return settle(connection, row, decision, owner, by=who.subject, arguments=arguments if edited is not None else None)
+    if edited is None:
+        return settle(connection, row, decision, owner, by=who.subject)
+    return settle(connection, row, decision, owner, by=who.subject, arguments=arguments, title=title)
 
 
 def _edited(row: Row[Any], edited: Mapping[str, Any] | None) -> str:
@@ -159,7 +166,14 @@ def _arguments_of(connection: Connection, row: Row[Any]) -> str:
 
 
 def settle(
-    connection: Connection, row: Row[Any], decision: str, owner: Owner, *, by: str | None, arguments: str | None = None
+    connection: Connection,
+    row: Row[Any],
+    decision: str,
+    owner: Owner,
+    *,
+    by: str | None,
+    arguments: str | None = None,
+    title: str | None = None,
 ) -> Outcome:
     """Open -> decided, once; the turn runs on when nothing else of it waits."""
     claimed = connection.execute(
@@ -169,7 +183,7 @@ def settle(
     )
     if claimed.rowcount != 1:
         raise Conflict("decided meanwhile")
-    events: list[Event] = [InterruptDecided(row.id, decision, arguments, by)]
+    events: list[Event] = [InterruptDecided(row.id, decision, arguments, by, title)]
     if decision == "approved":
         _approve(connection, row, arguments or row.arguments)
     else:
@@ -224,10 +238,11 @@ def _go_on(
     return Outcome(logged, {"turn": turn, "cursor": str(before)}, lease)
 
 
-def expired(connection: Connection) -> list[Row[Any]]:
+def expired(connection: Connection, owner: Owner) -> list[Row[Any]]:
     """Open interrupts whose time is over."""
-    query = sa.select(interrupts).where(interrupts.c.status == "open", interrupts.c.expires_at <= log.now_ms())
-    return list(connection.execute(query.limit(100)).all())
+    over = (interrupts.c.status == "open", interrupts.c.expires_at <= log.now_ms())
+    query = sa.select(interrupts).where(*over, leases.within_reach(owner, interrupts.c.conversation)).limit(100)
+    return list(connection.execute(query).all())
 
 
 def expire(connection: Connection, interrupt: str, owner: Owner) -> Outcome | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from sqlalchemy.engine import Connection
 from agent_core import ids, log, turn_rows
 from agent_core import snapshot as snapshots
 from agent_core.door import EVERY_SITE, Principal, Start, Summary
+from agent_core.errors import Invalid
 from agent_core.events import (
     ConversationStarted,
     CustomerIdentified,
@@ -22,9 +24,11 @@ from agent_core.events import (
     TurnFinished,
     body,
 )
-from agent_core.tables import conversations, deliverables, interrupts, turns, voice_sessions
+from agent_core.tables import calls, conversations, deliverables, interrupts, turns, voice_sessions
 from agent_core.tables import events as events_table
 
+#: Of a list; and among so many it is looked for those that ask for a person.
+NEWEST = 500
 ENDED_BY_FORK = "This copy of the conversation was made while it ran; the copy does not know how it ended."
 
 
@@ -60,12 +64,24 @@ def start(
     return id_, log.append(connection, id_, events)
 
 
-def newest(connection: Connection, who: Principal, limit: int) -> list[Summary]:
-    query = sa.select(conversations).order_by(conversations.c.updated_at.desc()).limit(limit)
-    if who.role in ("visitor", "customer"):
+def newest(
+    connection: Connection,
+    who: Principal,
+    limit: int,
+    *,
+    own: bool,
+    asking: bool = False,
+    calling: Collection[str] = (),
+) -> list[Summary]:
+    """With `asking` those that ask for a person: one of the tools in `calling` has called one."""
+    most = NEWEST if asking else min(limit, NEWEST)
+    query = sa.select(conversations).order_by(conversations.c.updated_at.desc()).limit(most)
+    if own or who.role in ("visitor", "customer"):
         query = query.where(conversations.c.owner == who.subject)
     if who.role in ("visitor", "customer", "operator") and who.site != EVERY_SITE:
         query = query.where(conversations.c.site == who.site)
+    rows = connection.execute(query).all()
+    since = _asking(connection, [row.id for row in rows if row.floor is None], calling)
     return [
         Summary(
             row.id,
@@ -77,9 +93,26 @@ def newest(connection: Connection, who: Principal, limit: int) -> list[Summary]:
             row.head,
             row.floor or "agent",
             row.customer,
+            since.get(row.id),
         )
-        for row in connection.execute(query)
-    ]
+        for row in rows
+        if not asking or row.id in since
+    ][:limit]
+
+
+def _asking(connection: Connection, places: Sequence[str], calling: Collection[str]) -> dict[str, int]:
+    """Since when each of them asks for a person, whom nobody was since."""
+    if not calling:
+        return {}
+    called = (
+        sa.select(turns.c.conversation, sa.func.max(calls.c.started_at))
+        .join(calls, calls.c.turn == turns.c.id)
+        .where(turns.c.conversation.in_(places), calls.c.status == "ok", calls.c.tool.in_(calling))
+        .group_by(turns.c.conversation)
+    )
+    since = {place: int(at) for place, at in connection.execute(called)}
+    floors = {place: log.read_newest(connection, place, (FloorChanged.type,), 1) for place in since}
+    return {place: at for place, at in since.items() if not floors[place] or floors[place][0].at <= at}
 
 
 #: `team_version`: which version of the team answered.
@@ -110,8 +143,13 @@ def _rows(connection: Connection, table: sa.Table, where: Any) -> list[dict[str,
 
 
 def fork(connection: Connection, who: Principal, conversation: str, at: int | None) -> str:
-    """A copy of the log that belongs to the caller. Its deliverables are pictures: what they offer is the original's."""
+    """A copy of the log that belongs to the caller. Its deliverables are pictures: what they offer is the original's.
+
+    Raises Invalid when there is no event `at`.
+    """
     row = turn_rows.load(connection, who, conversation)
+    if at is not None and not 1 <= at <= row.head:
+        raise Invalid("at", f"the conversation has the events 1 to {row.head}")
     past = log.read_all(connection, conversation, at)
     copy = ids.new("conv")
     snapshot = snapshots.fold_all(snapshots.empty(copy), past)
@@ -122,9 +160,9 @@ def fork(connection: Connection, who: Principal, conversation: str, at: int | No
         "title": row.title,
         "team": row.team,
         "agent": snapshot["agent"],
-        "model": row.model,
-        "language": row.language,
-        "customer": row.customer,
+        "model": snapshot["model"],
+        "language": snapshot["language"],
+        "customer": snapshot["customer"],
         "created_at": log.now_ms(),
         "updated_at": log.now_ms(),
     }

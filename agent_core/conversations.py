@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
@@ -25,6 +25,7 @@ from agent_core.events import (
     Watched,
 )
 from agent_core.feed import Draft, Watcher
+from agent_core.gateway import title
 from agent_core.refusal_lines import Sentence
 from agent_core.site import Site
 from agent_core.sites import Sites
@@ -33,14 +34,13 @@ from agent_core.tables import conversations
 from agent_core.team_desk import InProcessTeamDesk
 from agent_core.text import wellformed
 from agent_core.turn import Workshop
-from agent_core.turn_rows import Lease, Outcome, Said
+from agent_core.turn_rows import Lease, Outcome, Said, Words
 from agent_core.turns import Turns
 from agent_core.voice import InProcessVoice
 
 DECIDED = {"approve": "approved", "reject": "rejected"}
 Work = Callable[[Connection], Outcome]
-#: Of a draft: message, turn, agent, text.
-Words = tuple[str, str, str, str]
+Ending = TypeVar("Ending", Outcome, Outcome | None)
 
 
 class InProcessConversations:
@@ -215,8 +215,9 @@ class InProcessConversations:
         await self._db.read(lambda c: turn_rows.load(c, who, conversation))
         return await self._db.read(lambda c: log.read(c, conversation, after, min(limit, 1000)))
 
-    async def list(self, who: Principal, limit: int = 50) -> list[Summary]:
-        return await self._db.read(lambda c: archive.newest(c, who, min(limit, 500)))
+    async def list(self, who: Principal, limit: int = 50, *, own: bool = False, asking: bool = False) -> list[Summary]:
+        calling = self._shop.team.calling_a_person
+        return await self._db.read(lambda c: archive.newest(c, who, limit, own=own, asking=asking, calling=calling))
 
     # ---- deciding
 
@@ -231,8 +232,8 @@ class InProcessConversations:
         who: Principal,
         conversation: str,
         turn: str | None,
-        work: Callable[[Connection, Words | None], Outcome | None],
-    ) -> Outcome | None:
+        work: Callable[[Connection, Words | None], Ending],
+    ) -> Ending:
         """End a turn by another hand than its own; `work` is given what it had said."""
         await self._db.read(lambda c: turn_rows.load(c, who, conversation))
         silenced = self.turns.silence(conversation, turn)
@@ -260,21 +261,22 @@ class InProcessConversations:
     ) -> Decision:
         if decision not in DECIDED:
             raise Invalid("decision", "approve or reject")
-        if arguments is not None:
-            await self._check_edited(who, conversation, interrupt, arguments)
-        outcome = await self._write(
-            conversation,
-            lambda c: approvals.decide(c, who, conversation, interrupt, DECIDED[decision], arguments, self._shop.owner),
-        )
+        said = None if arguments is None else await self._check_edited(who, conversation, interrupt, arguments)
+        wish = (who, conversation, interrupt, DECIDED[decision], arguments, self._shop.owner)
+        outcome = await self._write(conversation, lambda c: approvals.decide(c, *wish, title=said))
         return _decision(outcome)
 
     async def _check_edited(
         self, who: Principal, conversation: str, interrupt: str, arguments: Mapping[str, Any]
-    ) -> None:
+    ) -> str | None:
+        """The call's title, with these arguments in it."""
+        team = self._shop.team
         row = await self._db.read(lambda c: approvals.find(c, who, conversation, interrupt))
-        tool = self._shop.gateway.find(self._shop.team, row.tool)
+        tool = self._shop.gateway.find(team, row.tool)
         if tool and (problem := self._shop.gateway.problem(tool, dict(arguments))):
             raise Invalid("arguments", Sentence("These values do not fit: {problem}", problem=problem))
+        language = (await self._db.read(lambda c: turn_rows.load(c, who, conversation))).language
+        return title(team.rule(row.tool), dict(arguments), language or team.language.default)
 
     async def answer_call(
         self, who: Principal, conversation: str, call: str, output: str, *, failed: bool = False
@@ -340,7 +342,6 @@ class InProcessConversations:
         outcome = await self._cut_short(
             who, conversation, None, lambda c, draft: floor.take(c, who, conversation, draft)
         )
-        assert outcome is not None
         return Cursor.parse(outcome.reply["cursor"])
 
     async def give_floor(self, who: Principal, conversation: str) -> Cursor:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import yaml
-from agents import set_tracing_disabled
+from agents import set_trace_provider
+from agents.tracing.provider import DefaultTraceProvider
 
-from agent_core import sites, tool_pins
+from agent_core import sites, team_editor, tool_pins
 from agent_core.conversations import InProcessConversations
 from agent_core.database import Database, open_database
 from agent_core.deliverables import DELIVERABLES
+from agent_core.door import Principal
 from agent_core.feed import Feeds
 from agent_core.gateway import Gateway
 from agent_core.graph import Graphs
@@ -29,6 +32,8 @@ from agent_core.tool_servers import ServerConfig, ToolServers
 from agent_core.turn import Workshop
 from agent_core.turn_rows import Owner
 
+logger = logging.getLogger("parley.core")
+
 #: Turns that run when the process is told to stop get so many seconds to finish; the others are resumed by the next.
 GRACE_SECONDS = 10.0
 DEMO_SITE = DEMO_TEAM.with_name("site.yaml")
@@ -42,18 +47,19 @@ async def open_core(
     address: str | None = None,
     team: Team | None = None,
     rehearsed: Mapping[str, Any] | None = None,
+    guest: Principal | None = None,
 ) -> AsyncIterator[InProcessConversations]:
     """The door, with everything behind it running. `address`: where this process serves, for those who find the lock.
-    `team`: instead of the team file's. `rehearsed`: what tools answer, in the place of the business.
+    `team`: instead of the team file's. `rehearsed`: what tools answer, in the place of the business. `guest`: of nobody
+    else a turn is taken up, and what the servers of the database answer with stays as it is: team, tools, sites.
 
     Raises SetupError; DatabaseInUse when another process serves this SQLite file.
     """
-    # The SDK posts traces, with content, to OpenAI as soon as a key is in the environment.
-    set_tracing_disabled(True)
+    _trace_nothing()
     file = team or team_in_file(settings)
     database = await open_database(settings.database_url, address=address)
     try:
-        shop = await _workshop(settings, database, file, models, rehearsed)
+        shop = await _workshop(settings, database, file, models, rehearsed, guest)
     except BaseException:
         await database.aclose()
         raise
@@ -69,20 +75,36 @@ async def open_core(
         await database.aclose()
 
 
+def _trace_nothing() -> None:
+    """The SDK posts traces, with content, to OpenAI as soon as a key is in the environment.
+
+    It may not even get its own client ready for that: this one does not start where a SOCKS proxy is set.
+    """
+    nowhere = DefaultTraceProvider()
+    nowhere.set_disabled(True)
+    set_trace_provider(nowhere)
+
+
 async def _workshop(
-    settings: Settings, database: Database, file: Team, models: Models | None, rehearsed: Mapping[str, Any] | None
+    settings: Settings,
+    database: Database,
+    file: Team,
+    models: Models | None,
+    rehearsed: Mapping[str, Any] | None,
+    guest: Principal | None,
 ) -> Workshop:
     """Everything made, nothing begun. Raises SetupError."""
     teams = Teams(database, file, DELIVERABLES)
-    await teams.open()
+    await teams.open(guest=guest is not None)
     own = own_code(settings, file)
     pins = await database.read(lambda c: tool_pins.held_at_start(c, own))
     models = models or models_for(settings)
     servers = _servers(file, pins, rehearsed)
     feeds = Feeds(shared=not settings.sqlite)
     gateway = Gateway(servers, DELIVERABLES, database, feeds)
-    owner = Owner(f"{os.getpid()}-{secrets.token_hex(4)}", round(settings.lease_seconds * 1000), file.name)
-    book = Pins(database, servers, own=own)
+    name, lease_ms = f"{os.getpid()}-{secrets.token_hex(4)}", round(settings.lease_seconds * 1000)
+    owner = Owner(name, lease_ms, file.name, guest.subject if guest is not None else None)
+    book = Pins(database, servers, own=own, guest=guest is not None)
     graphs = Graphs(gateway, models)
     return Workshop(settings, database, feeds, gateway, graphs, servers, DELIVERABLES, models, teams, book, owner)
 
@@ -90,14 +112,22 @@ async def _workshop(
 async def _begin(door: InProcessConversations, shop: Workshop) -> None:
     """The servers, what is left of the process before, and what is done at all times."""
     settings, database = shop.settings, shop.database
-    if settings.environment == "development":
+    if settings.environment == "development" and shop.owner.only is None:
         site = demo_site(settings, shop.teams.file.label)
         await database.write(lambda c: sites.seed(c, site))
     await shop.servers.start()
     await shop.pins.keep()
+    for place, words in _loose_rules(shop):
+        logger.error("team %s: %s: %s", shop.teams.file.name, place, words)
     await database.listen(door.turns.wake, door.turns.wake_all)
-    await door.turns.recover(everything=settings.sqlite)
     door.turns.start_chores()
+
+
+def _loose_rules(shop: Workshop) -> Iterator[tuple[str, str]]:
+    """(place, words) of what the team says of tools, or of their arguments, that are not there."""
+    team = shop.teams.current.team
+    yield from team_editor.astray(team, team_editor.offered_tools(shop.servers.tools()))
+    yield from team_editor.idle_rules(team, shop.servers, shop.deliverables)
 
 
 def _servers(team: Team, pins: Mapping[str, str], rehearsed: Mapping[str, Any] | None) -> ToolServers:

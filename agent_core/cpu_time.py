@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from types import coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class CpuTimeSpent(Exception):
@@ -29,6 +33,23 @@ def at_most(seconds: float) -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+@coroutine
+def each_step(seconds: float, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    """The same work; between one wait and the next it computes no longer than that. Raises CpuTimeSpent inside of it."""
+    step: Callable[[], Any] = partial(work.send, None)
+    while True:
+        try:
+            with at_most(seconds):
+                waits_for = step()
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
+        try:
+            step = partial(work.send, (yield waits_for))
+        except BaseException as error:  # what its task is told, such as to end
+            step = partial(work.throw, error)
 
 
 def _spent(_number: int, _frame: Any) -> None:

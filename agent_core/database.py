@@ -16,7 +16,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
 
@@ -39,7 +39,7 @@ CHECKPOINT_PAGES = 1000
 class StorageError(ParleyError):
     """The disk or the database refused. Nothing of it was acknowledged."""
 
-    code, status = "storage", 503
+    code, status, retry_after = "storage", 503, 5.0
     aloud = "I can't save anything at the moment. Please try again in a minute."
 
 
@@ -142,6 +142,12 @@ def _look_into(url: str) -> SQLite:
     return SQLite.beside(url)
 
 
+def _keep_private(path: Path) -> None:
+    """What customers write is for the owner's account alone, in a new file; SQLite's own beside it are as this one is."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 class SQLite:
     dialect = "sqlite"
 
@@ -159,15 +165,21 @@ class SQLite:
         from agent_core.migrations import migrate
 
         path = Path(str(make_url(url).database))
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock = DatabaseLock(lock_path(url))
-        lock.take(address)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.take(address)
+            _keep_private(path)
+        except OSError as error:
+            lock.release()
+            raise SetupError("PARLEY_DATABASE_URL", f"{path} can't be made: {error.strerror}") from None
         engine = _engine(url)
         try:
             with engine.connect() as connection:
                 _assert_settings(connection)
                 with rebuilding(connection), _Transaction(connection):
                     migrate(connection)
+                    connection.exec_driver_sql("PRAGMA user_version=0")  # BEGIN alone is granted on a file to be read
         except SetupError:
             lock.release()
             raise

@@ -130,7 +130,10 @@ class Deliverable(ABC, Generic[A, P]):
     def card(self, payload: P, language: str = "en") -> Card: ...
 
     def subject(self, ask: A, payload: P) -> str | None:
-        """Shown again with the same subject it is a new version, and the one before is superseded; None: never."""
+        """Shown again with the same subject it is a new version, and the one before is superseded; None: never.
+
+        What a tool's `covered_by` in the team file goes by: its argument `of` is the subject that was accepted.
+        """
         return None
 
     def expires_at(self, payload: P) -> int | None:
@@ -142,6 +145,11 @@ class Deliverable(ABC, Generic[A, P]):
         return answer.model_dump(mode="json")
 
     # ---- what all kinds share
+
+    @property
+    def covers(self) -> bool:
+        """Whether its acceptance can stand for a yes to a tool."""
+        return "accept" in self.answers and type(self).subject is not Deliverable.subject
 
     @cached_property
     def schema(self) -> dict[str, Any]:

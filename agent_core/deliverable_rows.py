@@ -18,6 +18,9 @@ from agent_core.events import DeliverableAcknowledged, DeliverableDecided, Deliv
 from agent_core.tables import conversations, deliverables
 from agent_core.turn_rows import Outcome, Owner
 
+#: Looked through for the turn of one that is sent again: it was sent a moment ago.
+DECISIONS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Showing:
@@ -38,8 +41,13 @@ def subject_key(subject: str | None) -> str | None:
     return subject if subject is None or len(subject) <= 120 else hashlib.sha256(subject.encode()).hexdigest()
 
 
-def show(connection: Connection, showing: Showing) -> DeliverableShown:
-    """Store it; the same subject in the same conversation makes a new version, and the one before is superseded."""
+def show(connection: Connection, showing: Showing) -> DeliverableShown | None:
+    """Store it; the same subject in the same conversation makes a new version, and the one before is superseded.
+
+    None when its turn is over: whoever ended that, the customer or a person of the business, wants no more of it.
+    """
+    if log.hold(connection, showing.conversation) != showing.turn:
+        return None
     known = _of_subject(connection, showing)
     deliverable, version = (known.id, known.version + 1) if known else (ids.new("dlv"), 1)
     if known and known.status == "shown":
@@ -128,11 +136,20 @@ def decide(
         raise Conflict("superseded", aloud="There is a newer version of this. Please look at that one.")
     if row.status != "shown":
         turn_rows.refuse_other(f"{row.status} {row.answer}", f"{decision} {stored}", "This was already decided.")
-        return Outcome([], {"turn": None, "cursor": str(log.head(connection, conversation))}, replayed=True)
+        turn = _turn_of(connection, row)
+        return Outcome([], {"turn": turn, "cursor": str(log.head(connection, conversation))}, replayed=True)
     if row.expires_at is not None and row.expires_at <= log.now_ms():
         raise Conflict("expired", aloud="This is no longer valid. Ask for a new one, it takes a moment.")
     _set(connection, id_, version, status=decision, answer=stored)
     return _follow_up(connection, conversation, row, decision, answer, note, owner)
+
+
+def _turn_of(connection: Connection, decided_on: Row[Any]) -> str | None:
+    """The turn that went on from its decision, if one did."""
+    newest = log.read_newest(connection, decided_on.conversation, (DeliverableDecided.type,), DECISIONS)
+    decisions = (logged.event for logged in newest if isinstance(logged.event, DeliverableDecided))
+    this = (decided_on.id, decided_on.version)
+    return next((d.turn for d in decisions if (d.deliverable, d.version) == this), None)
 
 
 def _follow_up(
@@ -148,15 +165,15 @@ def _follow_up(
     row = connection.execute(sa.select(conversations).where(conversations.c.id == conversation)).one()
     before: list[Event] = []
     started: list[Event] = []
-    turn, lease = None, None
+    turn, lease, queued = None, None, None
     if row.floor is None and note:
-        before, row = turn_rows.withdraw_waiting(connection, row)
+        before, row, queued = turn_rows.withdraw_waiting(connection, row, owner)
         turn = ids.new("turn")
         lease, started = turn_rows.add_turn(connection, row, turn, owner)
     said = dict(answer) if answer is not None else None
     decided = DeliverableDecided(decided_on.id, decided_on.version, decision, said, turn, note, decided_on.kind)
     logged = log.append(connection, conversation, [*before, decided, *started])
-    return Outcome(logged, {"turn": turn, "cursor": str(row.head + len(before))}, lease)
+    return Outcome(logged, {"turn": turn, "cursor": str(row.head + len(before))}, queued or lease)
 
 
 def acceptances(connection: Connection, conversation: str, kind: str, subject: str) -> int:

@@ -76,6 +76,7 @@ class Summary:
     seq: int
     floor: str
     customer: str | None = None  # the name of who has signed in
+    asks_since: int | None = None  # for a person: a tool has called one, and nobody has taken the floor since
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,11 +371,14 @@ class Conversations(Protocol):
 
     async def history(self, who: Principal, conversation: str, after: int = 0, limit: int = 500) -> list[Logged]: ...
 
-    async def list(self, who: Principal, limit: int = 50) -> list[Summary]:
-        """Newest first."""
+    async def list(self, who: Principal, limit: int = 50, *, own: bool = False, asking: bool = False) -> list[Summary]:
+        """Newest first; with `own` none of those that the principal sees and others began.
+
+        `asking`, for operators: only those that ask for a person, among the 500 newest.
+        """
 
     async def fork(self, who: Principal, conversation: str, at: int | None = None) -> str:
-        """A copy of the log through `at`, owned by the caller; nothing waits or runs in it."""
+        """A copy of the log through event `at`, owned by the caller; nothing waits or runs in it. Raises Invalid."""
 
     async def configure(
         self, who: Principal, conversation: str, *, agent: str | None = None, model: str | None = None

@@ -33,6 +33,8 @@ from __future__ import annotations
 class ParleyError(Exception):
     code = "error"
     status = 500
+    #: Seconds after which asking again may help, where that can be said.
+    retry_after: float | None = None
     aloud = "Something went wrong on our side. Please try again."
 
     def __init__(self, message: str = "", *, aloud: str | None = None) -> None:

@@ -180,6 +180,8 @@ class InterruptOpened:
     reason: str = "confirmation"
     title: str | None = None
     editable: tuple[str, ...] = ()
+    labels: dict[str, str] | None = None  # what arguments are called, in the conversation's language
+    shown: dict[str, str] | None = None  # what is read in the place of a value, by its argument's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ class InterruptDecided:
     decision: str
     arguments: str | None = None  # as edited
     by: str | None = None
+    title: str | None = None  # with the edited ones in it
 
 
 @dataclass(frozen=True, slots=True)

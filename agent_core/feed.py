@@ -12,11 +12,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import contextmanager
 
 from agent_core.events import (
+    AgentChanged,
     Cursor,
     Logged,
     MessageFinished,
     Reset,
     TextDelta,
+    ToolCalled,
+    ToolFinished,
     TurnFinished,
     TurnResumed,
     TurnStarted,
@@ -31,6 +34,8 @@ IDLE_FEEDS = 200
 #: Of a feed that nobody uses; one with long tool outputs in it is read from the log when it is needed again.
 IDLE_CHARACTERS = 32_000
 PAGE = 500
+#: While an answer is written none of these happens, but for a call of a turn that was stopped, which ends then.
+BETWEEN_ANSWERS = (TurnStarted, ToolCalled, ToolFinished, AgentChanged)
 
 
 class Draft:
@@ -223,6 +228,7 @@ class Watcher:
 
     def __init__(self, feed: Feed, after: Cursor, *, log: ReadLog, draft: ReadDraft, snapshot: Snapshot) -> None:
         self._feed, self._seq, self._offset = feed, after.seq, after.offset
+        self._claimed = bool(after.offset)  # to have read so much of an answer; what follows may belie it
         self._log, self._read_draft, self._snapshot = log, draft, snapshot
         self._elsewhere = (
             feed.elsewhere if feed.after(after.seq) is not None else -1
@@ -267,17 +273,17 @@ class Watcher:
         if logged.seq <= self._seq:
             return []
         offset, event = self._offset, logged.event
-        if isinstance(event, TurnStarted) and offset:  # no draft was open there: nobody was ever given this cursor
+        if self._claimed and isinstance(event, BETWEEN_ANSWERS):  # no draft was open there: a cursor of nobody's
             return [await self.reset()]
         if isinstance(event, MessageFinished) and offset:
             if offset > len(event.text):
                 return [await self.reset()]
             rest = TextDelta(self._seq, event.message, event.turn, event.agent, offset, event.text[offset:])
-            self._seq, self._offset = logged.seq, 0
+            self._seq, self._offset, self._claimed = logged.seq, 0, False
             return [rest, logged] if rest.text else [logged]
         self._seq = logged.seq
         if isinstance(event, MessageFinished | TurnResumed | TurnFinished):
-            self._offset = 0
+            self._offset, self._claimed = 0, False
         if isinstance(event, TurnFinished):
             self._over = event.turn
         return [logged]
@@ -290,7 +296,7 @@ class Watcher:
         if draft is None or behind or over or draft.length <= self._offset:
             return None
         delta = TextDelta(self._seq, draft.message, draft.turn, draft.agent, self._offset, draft.since(self._offset))
-        self._offset = draft.length
+        self._offset, self._claimed = draft.length, False
         return delta
 
     async def _draft_elsewhere(self) -> Draft | None:
@@ -299,5 +305,5 @@ class Watcher:
 
     async def reset(self) -> Reset:
         reset = Reset(await self._snapshot())
-        self._seq, self._offset = reset.cursor.seq, reset.cursor.offset
+        self._seq, self._offset, self._claimed = reset.cursor.seq, reset.cursor.offset, False
         return reset

@@ -10,10 +10,10 @@ from agent_core.door import Principal
 from agent_core.errors import Conflict, NotFound
 from agent_core.events import Event, FloorChanged, TurnFinished
 from agent_core.tables import conversations, turns
-from agent_core.turn_rows import Outcome, Owner, Said
+from agent_core.turn_rows import Outcome, Owner, Said, Words
 
 
-def take(connection: Connection, who: Principal, conversation: str, draft: tuple[str, str, str, str] | None) -> Outcome:
+def take(connection: Connection, who: Principal, conversation: str, draft: Words | None) -> Outcome:
     """The running turn ends in the same transaction, and with the fence up nothing of it can be written any more."""
     operators_only(who, conversation)
     row = turn_rows.load(connection, who, conversation, lock=True)

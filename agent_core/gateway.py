@@ -12,10 +12,12 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import jsonschema
+from referencing import Registry
 from sqlalchemy.engine import Connection
 
 from agent_core import cpu_time, deliverable_rows, journal
@@ -46,6 +48,7 @@ CHECK_SECONDS = 0.25
 UNCHECKED = (
     "The arguments can't be checked, and so were not taken: send fewer, shorter and flatter ones, or go on without it."
 )
+TOO_LATE = "The turn was over before this was ready. It was not shown."
 DENIED = "This needs the customer's confirmation, which was not given. It was not done."
 
 
@@ -57,11 +60,9 @@ class Caller(Protocol):
     agent: str
     language: str
 
-    def take_words(self) -> list[Event]:
-        """The events that must stand before the call in the log: the words said until now."""
-
-    def words_logged(self) -> None:
-        """They are on disk."""
+    def words(self) -> AbstractAsyncContextManager[list[Event]]:
+        """What was said until now, to be logged before a call. Of calls that begin at once the first gets it, and the
+        others wait until it is through: it is on disk then."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,8 @@ def _pattern(validator: Any, pattern: str, text: Any, _schema: Any) -> Iterator[
         return
 
 
+#: What a schema refers to stands in it; left alone, the library asks any address for it, and waits.
+NOTHING_ELSE: Registry[Any] = Registry()
 Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
 
 
@@ -173,7 +176,7 @@ class Gateway:
         known = self._validators.get(tool.name)
         if known is None or (known[0] is not tool.schema and known[0] != tool.schema):
             closed = {**tool.schema, "additionalProperties": False}
-            known = (tool.schema, Validator(closed))
+            known = (tool.schema, Validator(closed, registry=NOTHING_ELSE))
             self._validators[tool.name] = known
         return known[1]
 
@@ -229,16 +232,20 @@ class Gateway:
         self, caller: Caller, call: Call, rule: ToolRule, arguments: Mapping[str, Any]
     ) -> tuple[Call, bool]:
         """The call as the journal has it, and whether it may run. Of two at once one is looked at after the other."""
-        before = caller.take_words()
+        async with caller.words() as said:
+            if said:
+                return await self._journal(caller, call, rule, arguments, said)
+        return await self._journal(caller, call, rule, arguments, [])
 
+    async def _journal(
+        self, caller: Caller, call: Call, rule: ToolRule, arguments: Mapping[str, Any], before: list[Event]
+    ) -> tuple[Call, bool]:
         def work(connection: Connection) -> tuple[Call, list[Logged], bool]:
             begun, logged = journal.begin(connection, caller.lease, call, before)
             at = (connection, call.conversation, call.tool)
             return begun, logged, not rule.approval or covered(*at, rule, arguments, begun=True)
 
         begun, _, allowed = await self._database.write(work, lambda out: self._feeds.publish(call.conversation, out[1]))
-        if before:
-            caller.words_logged()
         return begun, allowed
 
     async def _refuse(self, call: Call, problem: str) -> str:
@@ -316,8 +323,12 @@ class Gateway:
         finished = ToolFinished(call.call, result.status, result.output, milliseconds)
 
         def work(connection: Connection) -> list[Logged]:
-            shown = [deliverable_rows.show(connection, result.showing)] if result.showing else []
-            return journal.finish(connection, call, finished, shown)
+            if result.showing is None:
+                return journal.finish(connection, call, finished)
+            shown = deliverable_rows.show(connection, result.showing)
+            if shown is None:
+                return journal.finish(connection, call, replace(finished, status="error", output=TOO_LATE))
+            return journal.finish(connection, call, finished, [shown])
 
         await self._database.write(work, lambda logged: self._feeds.publish(call.conversation, logged))
 

@@ -169,7 +169,8 @@ def _client_function(tool: Mapping[str, Any]) -> FunctionTool:
 
 def _guardrail(rule: Guardrail) -> InputGuardrail[Turn]:
     async def check(context: RunContextWrapper[Turn], _agent: Agent[Turn], _input: Any) -> GuardrailFunctionOutput:
-        return GuardrailFunctionOutput(output_info=rule.aloud, tripwire_triggered=rule.trips(context.context.said))
+        turn = context.context
+        return GuardrailFunctionOutput(output_info=rule.said(turn.language), tripwire_triggered=rule.trips(turn.said))
 
     # Before the first token: a parallel one lets words and even tools out before it has decided.
     return InputGuardrail(guardrail_function=check, name=rule.name, run_in_parallel=False)

@@ -29,6 +29,8 @@ READ = frozenset(
         e.TurnFinished,
         e.ToolCalled,
         e.ToolFinished,
+        e.InterruptOpened,
+        e.InterruptDecided,
         e.AgentChanged,
         e.DeliverableDecided,
     )
@@ -36,6 +38,8 @@ READ = frozenset(
 #: Output of an earlier turn's tool, as far as a later turn needs it; the whole of it stays in the log. Of a long past
 #: with a dozen of them it is most.
 OLD_OUTPUT = 2_000
+#: To a model that goes on with what a voice had begun to say; some providers refuse to be asked by nobody.
+GO_ON = "[The call broke off there. Go on in writing.]"
 NO_RESULT = "No result yet: this was still running when the conversation went on."
 
 
@@ -78,6 +82,8 @@ def past(events: Sequence[Logged]) -> Past:
     said = next((str(item["content"]) for item in reversed(items) if item.get("role") == "user"), "")
     messages = (i.event for i in reversed(stretch) if isinstance(i.event, e.MessageAdded) and i.event.role == "user")
     last = next(messages, None)
+    if items and items[-1].get("role") == "assistant":
+        items.append({"role": "user", "content": GO_ON})
     return Past(items, said, last is not None and last.mode == "voice")
 
 
@@ -99,8 +105,9 @@ def _from_first_words(items: list[Item]) -> list[Item]:
 class _Items:
     def __init__(self, stretch: list[Logged]) -> None:
         self.out: list[Item] = []
-        self._queued: dict[str, Item] = {}  # a message said while another turn ran is read when its own turn begins
+        self._queued: dict[str, Item] = {}  # what comes in while another turn runs is read when its own turn begins
         self._outputs = {i.event.call: i.event.output for i in stretch if isinstance(i.event, e.ToolFinished)}
+        self._edited = _edited(stretch)
         self._heard = {i.event.message: i.event.text for i in stretch if isinstance(i.event, e.MessageHeard)}
         self._refused = {
             i.event.turn for i in stretch if isinstance(i.event, e.TurnFinished) and i.event.code == "guardrail"
@@ -120,19 +127,25 @@ class _Items:
                 if text:
                     self.out.append({"role": "assistant", "content": text})
             case e.ToolCalled() as called:
-                self._call(entry.seq, called.tool, called.arguments, self._output(called))
+                arguments = self._edited.get(called.call, called.arguments)
+                self._call(entry.seq, called.tool, arguments, self._output(called))
             case e.AgentChanged() as changed if changed.turn is not None:
                 self._call(entry.seq, f"transfer_to_{changed.agent}", "{}", f'{{"assistant": "{changed.agent}"}}')
-            case e.DeliverableDecided() as decided if decided.note:
-                self.out.append({"role": "user", "content": decided.note})
+            case e.DeliverableDecided(turn=turn, note=note) if note:
+                self._user(turn, note)
 
     def _message(self, said: e.MessageAdded) -> None:
         if said.role == "operator":
             self.out.append({"role": "assistant", "content": f"[{said.author or 'A colleague'} wrote:] {said.text}"})
-        elif said.turn is None:
-            self.out.append({"role": "user", "content": said.text})
         elif said.turn not in self._refused:
-            self._queued[said.turn] = {"role": "user", "content": said.text}
+            self._user(said.turn, said.text)
+
+    def _user(self, turn: str | None, text: str) -> None:
+        item = {"role": "user", "content": text}
+        if turn is None:
+            self.out.append(item)
+        else:
+            self._queued[turn] = item
 
     def _output(self, called: e.ToolCalled) -> str:
         output = self._outputs.get(called.call, NO_RESULT)
@@ -145,3 +158,16 @@ class _Items:
         call = f"past_{seq}"
         self.out.append({"type": "function_call", "call_id": call, "name": name, "arguments": arguments})
         self.out.append({"type": "function_call_output", "call_id": call, "output": output})
+
+
+def _edited(stretch: Iterable[Logged]) -> dict[str, str]:
+    """The arguments that the customer changed before saying yes, by call: what was run, and what its output is about."""
+    asked: dict[str, str] = {}
+    out = {}
+    for logged in stretch:
+        match logged.event:
+            case e.InterruptOpened(interrupt=interrupt, call=call):
+                asked[interrupt] = call
+            case e.InterruptDecided(interrupt=interrupt, arguments=str(arguments)) if interrupt in asked:
+                out[asked[interrupt]] = arguments
+    return out

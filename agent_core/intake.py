@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import jsonschema
+
+from agent_core import cpu_time
 from agent_core.door import ClientTool
 from agent_core.errors import Invalid
 from agent_core.refusal_lines import Sentence
@@ -15,6 +19,8 @@ from agent_core.text import wellformed
 MESSAGE_BYTES = 16 * 1024
 #: What every provider takes; a name beyond it would make it refuse the whole request.
 TOOL_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
+#: Of computing, for the schemas of one message: the older kinds compare each value with all others, for minutes.
+SCHEMA_SECONDS = 1.0
 #: Ids of things of ours, and the keys of operators' messages: a customer's words must pass for none of them.
 OURS = re.compile("(?:msg|dlv|call|int|turn)_[0-9a-f]{32}|operator:")
 
@@ -51,6 +57,38 @@ def client_tools(tools: Sequence[ClientTool], ours: Callable[[str], bool]) -> st
             raise Invalid(f"tools.{n}.name", f"{tool.name} is a name of the server's own")
         if tool.name in [other.name for other in tools[:n]]:
             raise Invalid(f"tools.{n}.name", f"{tool.name} is there twice")
+    if (wrong := _misdescribed(tools)) is not None:
+        raise Invalid(f"tools.{wrong}.parameters", "must be a JSON schema of an object")
     if not tools:
         return None
-    return json.dumps([{"name": t.name, "description": t.description, "parameters": dict(t.parameters)} for t in tools])
+    return json.dumps(
+        [{"name": t.name, "description": t.description, "parameters": _whole(t.parameters)} for t in tools]
+    )
+
+
+def _misdescribed(tools: Sequence[ClientTool]) -> int | None:
+    """The first that no schema of an object describes, or one that it would take too long to tell of."""
+    n = 0
+    try:
+        with cpu_time.at_most(SCHEMA_SECONDS):
+            for n, tool in enumerate(tools):
+                if not _describes_an_object(tool.parameters):
+                    return n
+    except cpu_time.CpuTimeSpent:
+        return n
+    return None
+
+
+def _whole(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """With what may go without saying, but not at every provider."""
+    return {"type": "object", "properties": {}, **parameters}
+
+
+def _describes_an_object(parameters: Mapping[str, Any]) -> bool:
+    """A provider that finds out refuses the whole turn, as if the owner had made a mistake."""
+    whole = _whole(parameters)
+    try:
+        jsonschema.validators.validator_for(whole, jsonschema.Draft202012Validator).check_schema(whole)
+    except (jsonschema.SchemaError, RecursionError, ValueError, TypeError, AttributeError):  # $schema may be anything
+        return False
+    return bool(whole["type"] == "object")

@@ -115,6 +115,17 @@ def fence(connection: Connection, conversation: str) -> int | None:
     return connection.execute(sa.select(conversations.c.fence).where(conversations.c.id == conversation)).scalar()
 
 
+_hold = sa.select(conversations.c.active).where(conversations.c.id == sa.bindparam("c")).with_for_update()
+
+
+def hold(connection: Connection, conversation: str) -> str | None:
+    """Until the commit; the turn that is active. Whoever changes more of a conversation than its log holds it first, or
+    two would wait for each other.
+    """
+    active: str | None = connection.execute(_hold, {"c": conversation}).scalar()
+    return active
+
+
 def head(connection: Connection, conversation: str) -> int:
     found = connection.execute(sa.select(conversations.c.head).where(conversations.c.id == conversation)).scalar()
     if found is None:

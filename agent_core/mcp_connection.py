@@ -19,10 +19,11 @@ from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, RequestParamsMeta, Too
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
-from agent_core import tool_results
+from agent_core import cpu_time, tool_results
 from agent_core.errors import ToolError, ToolTimedOut, ToolUnavailable
 from agent_core.mcp_http import EVENT_TOO_LARGE, MESSAGE_BYTES, NOT_SENT, TOO_LARGE, http_streams
 from agent_core.mcp_stdio import Child
+from agent_core.text import one_line
 from agent_core.tool_definitions import ToolDefinition, define
 from agent_core.tool_results import ToolResult
 
@@ -41,6 +42,8 @@ REST_SECONDS = 0.1
 # A connection that ends sooner, without having served a call, counts as a failed attempt.
 SHORT_LIFE_SECONDS = 5
 MOST_TOOLS = 256
+# Of computing, for one answer: the library holds it against the form that the server declares, with patterns as it likes.
+ANSWER_SECONDS = 0.5
 
 State = Literal["connecting", "ready", "down"]
 
@@ -57,6 +60,14 @@ class ServerConfig:
     url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     identity: bool = False  # its tools are told who is signed in
+
+    @property
+    def where(self) -> str:
+        """For its owner to know it by; of an address or a command nothing that may be a secret."""
+        if self.url is not None:
+            scheme, _, rest = self.url.partition("://")
+            return f"{scheme}://{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}"
+        return self.command[0] if self.command else str(self.python)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +197,8 @@ class Connection:
         finally:
             self._client = self._child = self._scope = None
         if not self._closing:
-            self._last_error = self._ended or f"did not connect within {CONNECT_SECONDS} seconds"
+            words = self._ended or f"did not connect within {CONNECT_SECONDS} seconds"
+            self._last_error = f"{self.config.where}: {words}"
             self._log.warning("%s", self._last_error)
 
     def _new_client(self) -> Client:
@@ -293,7 +305,7 @@ class Connection:
             try:
                 seen.append(define(self.config.name, tool))
             except ValueError as error:
-                self._unfit[tool.name[:80]] = str(error)
+                self._unfit[one_line(tool.name, 80)] = str(error)
         self.seen = tuple(seen)
         self.sort()
 
@@ -346,15 +358,17 @@ class Connection:
         self._served += 1
         self._in_flight += 1
         try:
-            return tool_results.read_result(
-                await client.call_tool(tool, dict(arguments), meta=cast(RequestParamsMeta, {**meta}))
-            )
+            asked = client.call_tool(tool, dict(arguments), meta=cast(RequestParamsMeta, {**meta}))
+            return tool_results.read_result(await cpu_time.each_step(ANSWER_SECONDS, asked))
         except MCPError as error:
             return self._refused(error)
         except (RuntimeError, ValidationError, anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
             if self._client is not client:
                 raise _unknown() from None
             self._log.warning("%s: %s", tool, _words(error))
+            return tool_results.malformed()
+        except cpu_time.CpuTimeSpent:
+            self._log.warning("%s: its answer can't be checked in %g seconds", tool, ANSWER_SECONDS)
             return tool_results.malformed()
         finally:
             self._in_flight -= 1
@@ -403,4 +417,4 @@ def _words(error: BaseException) -> str:
     """The innermost cause in a line: a task group wraps what happened in it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}".split("\n", 1)[0][:300]
+    return one_line(f"{type(error).__name__}: {error}".split("\n", 1)[0], 300)

@@ -1,4 +1,7 @@
-"""What a turn cost, from the price list that genai-prices carries. It is loaded by the first turn that used tokens."""
+"""What a turn cost: at the owner's price, or from the price list that genai-prices carries.
+
+The list is loaded by the first turn that used tokens and needs it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider
+
+    from agent_core.team import Price
 
     Found = tuple[Provider, ModelInfo]
 
@@ -23,6 +28,7 @@ async def cost_microdollars(
     cached_tokens: int,
     output_tokens: int,
     requests: int = 1,
+    own: Price | None = None,
 ) -> int | None:
     """Millionths of a US dollar; None when no price is known. `cached_tokens` are among `input_tokens`.
 
@@ -31,6 +37,8 @@ async def cost_microdollars(
     """
     if input_tokens == 0 and output_tokens == 0:
         return 0
+    if own is not None:
+        return own.microdollars(input_tokens, min(cached_tokens, input_tokens), output_tokens)
     if not model:
         return None
     key = (model, provider)

@@ -19,8 +19,9 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, D
 
 from agent_core.breaker import Breaker, BreakerOpen
 from agent_core.errors import AnswerStalled, ModelMisconfigured, ModelUnavailable
+from agent_core.provider_events import EventDecoder
 from agent_core.provider_faults import Fault, broken, of_status
-from agent_core.provider_stream import NONSENSE, EventDecoder, Reader
+from agent_core.provider_stream import NONSENSE, Reader
 
 #: What a complete answer may still wait for: the token counts, and the end that lets the connection be used again.
 LINGER_SECONDS = 0.5
@@ -163,7 +164,7 @@ class ProviderClient:
         try:
             if response.status != 200:
                 raise of_status(response.status, response.headers, await _read(response, REFUSAL_BYTES))
-            _must_stream(response)
+            _must_answer(response)
             await self._hear(response, call, watch)
         finally:
             # Read to its end, the connection is kept. Otherwise, as when a turn is stopped, it is closed: the provider
@@ -174,18 +175,22 @@ class ProviderClient:
         decoder, reader = EventDecoder(), call.reader
         async for data in response.content.iter_any():
             self._take(decoder, data, call, watch)
-        self._take(decoder, b"\n\n", call, watch)  # not every server ends its last event
+        self._take(decoder, None, call, watch)
         if not reader.complete:
             raise broken("the stream ended in the middle of the answer", begun=reader.begun)
 
-    def _take(self, decoder: EventDecoder, data: bytes, call: _Call, watch: Watch) -> None:
-        """One read of the socket: its words go out together, also when what follows them is broken."""
+    def _take(self, decoder: EventDecoder, data: bytes | None, call: _Call, watch: Watch) -> None:
+        """One read of the socket, or its end: its words go out together, also when what follows them is broken."""
         reader = call.reader
         if reader.over:
             return
         waiting = not reader.begun
         try:
-            _decode(decoder, data, reader, watch)
+            if data is None and decoder.plain:
+                _read_whole(decoder.body(), reader)
+            else:
+                # Not every server ends its last event.
+                _decode(decoder, b"\n\n" if data is None else data, reader, watch)
         finally:
             if text := reader.spoken.take(last=reader.complete):
                 call.on_text(text)
@@ -320,14 +325,32 @@ def _decode(decoder: EventDecoder, data: bytes, reader: Reader, watch: Watch) ->
                 reader.take(name, payload)
     except NONSENSE as error:
         raise broken(f"the stream cannot be read ({type(error).__name__})", begun=reader.begun) from None
+    if decoder.plain:
+        watch.alive()
 
 
-def _must_stream(response: ClientResponse) -> None:
+def _read_whole(body: bytes, reader: Reader) -> None:
+    """What a server says that does not stream, or does not answer: some tell of failures with the status of a success."""
+    try:
+        answer = json.loads(body)
+    except NONSENSE:
+        raise broken("the answer ended in the middle", begun=False) from None
+    try:
+        reader.whole(answer)
+    except NONSENSE as error:
+        if reader.spoken:
+            raise broken(f"the answer cannot be read ({type(error).__name__})", begun=True) from None
+        raise _misplaced("JSON that is no answer") from None
+
+
+def _must_answer(response: ClientResponse) -> None:
     kind = response.headers.get("Content-Type", "")
-    if kind.startswith(("text/html", "application/json")):
-        raise Fault(
-            ModelMisconfigured(f"the provider answers {kind} in place of an event stream; is the address right?")
-        )
+    if kind.startswith("text/html"):
+        raise _misplaced(kind)
+
+
+def _misplaced(kind: str) -> Fault:
+    return Fault(ModelMisconfigured(f"the provider answers {kind} in place of an event stream; is the address right?"))
 
 
 async def _read(response: ClientResponse, limit: int) -> bytes:

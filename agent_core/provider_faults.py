@@ -25,9 +25,8 @@ _TOO_LONG_CODES = frozenset({"context_length_exceeded", "string_above_max_length
 _TOO_LONG_WORDS = re.compile(r"context (length|window|size)|too many (input )?tokens|prompt is too long", re.IGNORECASE)
 #: A 429 that waiting does not cure.
 _UNPAID = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
-_PASSING = frozenset(
-    {"server_error", "rate_limit_exceeded", "rate_limit_error", "overloaded_error", "vector_store_timeout"}
-)
+#: As servers name what passes: server_error, InternalServerError, overloaded_error, rate_limit_exceeded.
+_PASSING = re.compile(r"server_?error|internal|overload|unavailable|time_?(d_?)?out|rate_?limit", re.IGNORECASE)
 
 
 class Fault(Exception):
@@ -70,16 +69,16 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def of_event(error: Mapping[str, Any] | None, *, begun: bool) -> Fault:
-    """A failure told inside the stream: response.failed, error, or a chunk with an error."""
+    """A failure told inside the stream, or in its place: response.failed, error, or a chunk with an error."""
     code, message = _code(error or {}), str((error or {}).get("message") or "")
     why = f"the provider failed: {code or 'error'}: {message}"[:500]
     if begun:
         return Fault(AnswerCut(why))
     if _is_too_long(code, message):
         return too_long(why)
-    if code in _PASSING or not code or code.startswith("5"):
+    if _PASSING.search(code) or not code or code.startswith("5"):
         return unavailable(why)
-    if code == "429":
+    if code.isdecimal() and int(code) in BUSY:
         return Fault(ModelUnavailable(why), again=True)
     return Fault(ModelMisconfigured(why))
 

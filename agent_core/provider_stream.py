@@ -1,4 +1,4 @@
-"""The provider's answer, decoded once: server-sent events to words for the listener and whole items for the Runner.
+"""The provider's answer, decoded once: its events to words for the listener and whole items for the Runner.
 
 A reader believes an answer to be complete only when the provider says so. Everything else raises a Fault.
 """
@@ -27,10 +27,6 @@ from agent_core.provider_faults import broken, of_event, unfinished
 
 OutputItem = ResponseOutputMessage | ResponseFunctionToolCall | ResponseReasoningItem
 
-#: One event is held whole. The last one of a Responses stream repeats the answer, the instructions and the tools.
-EVENT_BYTES = 16 * 1024 * 1024
-#: All events of an answer: far above what a model says in a turn's time, far below what a process can hold.
-STREAM_BYTES = 64 * 1024 * 1024
 #: Beyond it nobody reads a call's arguments: the rest is dropped, and the tool gateway answers what is left as too large.
 ARGUMENT_CHARACTERS = 128 * 1024
 
@@ -41,67 +37,12 @@ PHASES = ("commentary", "final_answer")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class EventDecoder:
-    """Bytes as they come to (event name, data). A block of comments alone gives (b"", b""): a sign of life.
-
-    Raises ValueError when an event or the whole of them is too large.
-    """
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._held, self._fed, self._tail, self._carriage = 0, 0, b"", False
-
-    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
-        self._fed += len(data)
-        if self._fed > STREAM_BYTES:
-            raise ValueError("the answer is too large")
-        if self._carriage or b"\r" in data:
-            data = self._unix(data)
-        if (
-            not self._pieces and data.endswith(b"\n\n") and not data.endswith(b"\n\n\n")
-        ):  # whole events, as nearly every read brings them
-            return [_fields(block) for block in data.split(b"\n\n") if block]
-        if b"\n\n" not in self._tail + data:
-            self._hold(data)
-            return []
-        *blocks, rest = b"".join((*self._pieces, data)).split(b"\n\n")
-        self._pieces, self._held, self._tail = [], 0, b""
-        self._hold(rest)
-        return [_fields(block) for block in blocks if block]
-
-    def _hold(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self._held += len(data)
-        self._tail = data[-1:] or self._tail
-        if self._held > EVENT_BYTES:
-            raise ValueError("an event of the stream is too large")
-
-    def _unix(self, data: bytes) -> bytes:
-        """LF for CRLF and CR; a CR at the end waits for what follows it."""
-        data = b"\r" + data if self._carriage else data
-        self._carriage = data.endswith(b"\r")
-        return data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-
-
 def _parse(data: bytes) -> Any:
     """JSON at a quarter of the price of the standard library's; that one is for half a character, which is no UTF-8."""
     try:
         return from_json(data)
     except ValueError:
         return json.loads(data)
-
-
-def _fields(block: bytes) -> tuple[bytes, bytes]:
-    first, _, rest = block.partition(b"\n")
-    if first.startswith(b"event: ") and rest.startswith(b"data: ") and b"\n" not in rest:  # as OpenAI writes them all
-        return first[7:], rest[6:]
-    name, data = b"", []
-    for line in block.split(b"\n"):
-        if line.startswith(b"data:"):
-            data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-        elif line.startswith(b"event:"):
-            name = line[6:].strip()
-    return name, data[0] if len(data) == 1 else b"\n".join(data)
 
 
 class Spoken:
@@ -150,6 +91,9 @@ class Reader(Protocol):
     def take(self, name: bytes, data: bytes) -> None:
         """Raises Fault; NONSENSE when the provider talks it."""
 
+    def whole(self, body: Any) -> None:
+        """An answer in one piece, from a server that does not stream. Raises as `take`."""
+
     def output(self, taken: set[str]) -> list[OutputItem]:
         """The whole items; a call gets an id of its own when it has none, or one of the ids `taken` before.
 
@@ -190,6 +134,8 @@ class ResponsesReader:
         if name and name not in _READ:
             return
         event = _parse(data)
+        if (failure := _failure(event)) is not None:
+            raise of_event(failure, begun=self.begun)
         kind = event["type"]
         if kind in _DELTAS:
             self._speak(event["delta"], event.get("output_index"))
@@ -199,6 +145,15 @@ class ResponsesReader:
             self._items.append(event["item"])
         else:
             self._end(kind, event)
+
+    def whole(self, body: Any) -> None:
+        if (failure := _failure(body)) is not None:
+            raise of_event(failure, begun=False)
+        self._items = body["output"]
+        self._say_items()
+        if body.get("status") == "incomplete":
+            self._end("response.incomplete", {"response": body})
+        self._complete(body)
 
     def _speak(self, text: str, place: Any) -> None:
         if self.spoken and place != self._place:
@@ -215,16 +170,19 @@ class ResponsesReader:
             case "response.failed":
                 raise of_event(event["response"].get("error"), begun=self.begun)
             case "error" | "response.error":
-                raise of_event(event.get("error") or {**event, "type": ""}, begun=self.begun)
+                raise of_event({**event, "type": ""}, begun=self.begun)
 
     def _complete(self, response: Mapping[str, Any]) -> None:
         if response.get("status", "completed") != "completed":
             raise unfinished(response["status"])
         self._items = response.get("output") or self._items
         self._usage, self.response_id = response.get("usage"), _id(response)
+        self._say_items()
+        self.complete = self.over = True
+
+    def _say_items(self) -> None:
         if not self.spoken:  # a server that does not stream its words
             self.spoken.add("\n\n".join(_text(item) for item in self._items if item["type"] == "message"))
-        self.complete = self.over = True
 
     def output(self, taken: set[str]) -> list[OutputItem]:
         calls = _Calls(taken)
@@ -337,6 +295,7 @@ class ChatReader:
         self.response_id: str | None = None
         self._calls: list[_ChatCall] = []
         self._at: dict[int, _ChatCall] = {}
+        self._by_message = False
         self._usage: Any = None
 
     def take(self, _name: bytes, data: bytes) -> None:
@@ -344,15 +303,26 @@ class ChatReader:
             self._done()
             return
         chunk = json.loads(data)
-        if chunk.get("error"):
-            raise of_event(_mapping(chunk["error"]), begun=self.begun)
+        if (failure := _failure(chunk)) is not None:
+            raise of_event(failure, begun=self.begun)
+        self._count(chunk)
         if choices := chunk.get("choices"):
             self._choice(choices[0])
+
+    def whole(self, body: Any) -> None:
+        if (failure := _failure(body)) is not None:
+            raise of_event(failure, begun=False)
+        self._count(body)
+        choice = body["choices"][0]
+        self._choice({**choice, "delta": choice["message"]})
+        self.complete = self.over = True
+
+    def _count(self, chunk: Mapping[str, Any]) -> None:
         if chunk.get("usage"):
             self._usage, self.response_id = chunk["usage"], _id(chunk)
 
     def _choice(self, choice: Mapping[str, Any]) -> None:
-        delta = choice.get("delta") or {}
+        delta = choice.get("delta") or self._message(choice)
         if text := _words(delta.get("content") or delta.get("refusal") or ""):
             self.begun = True
             self.spoken.add(text)
@@ -363,6 +333,11 @@ class ChatReader:
             if reason not in ("stop", "tool_calls"):
                 raise unfinished(reason)
             self.complete = True
+
+    def _message(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What some servers say in place of a delta; others repeat there what their deltas have said."""
+        self._by_message = self._by_message or not self.begun
+        return (choice.get("message") or {}) if self._by_message else {}
 
     def _call(self, part: Mapping[str, Any]) -> None:
         told = part.get("function") or {}
@@ -411,5 +386,7 @@ def _string(text: Any) -> str:
     return text
 
 
-def _mapping(error: Any) -> Mapping[str, Any]:
-    return error if isinstance(error, Mapping) else {"message": str(error)}
+def _failure(told: Any) -> Mapping[str, Any] | None:
+    """What went wrong, where that is told with the status of a success."""
+    error = told if told.get("object") == "error" else told.get("error")
+    return {"message": str(error)} if error and not isinstance(error, Mapping) else error or None

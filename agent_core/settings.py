@@ -14,6 +14,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent_core.errors import SetupError
+from agent_core.site import Origin
 
 OPENAI = "https://api.openai.com/v1"
 #: Used when a key is given and no model named.
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     operator_token: SecretStr | None = None
     service_token: SecretStr | None = None
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    picture_origins: Annotated[tuple[Origin, ...], NoDecode] = ()  # whose pictures the widget may show
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
     environment: Literal["development", "production"] = "development"
 
@@ -81,7 +83,7 @@ class Settings(BaseSettings):
     visitor_streams: int = Field(8, ge=1)
     address_streams: int = Field(200, ge=1)
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "picture_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(v.strip().rstrip("/") for v in value.split(",") if v.strip()) if isinstance(value, str) else value

@@ -7,7 +7,8 @@ Shape (all JSON):
                              heard?, rating?
                 tool         id, tool, title, arguments, status running|ok|error|..., output, milliseconds, turn, at
                 deliverable  id, version, type, payload, status shown|accepted|..., answers, expires_at, versions, turn, at
-                interrupt    id, reason, tool, title, arguments, editable, expires_at, status open|approved|..., turn, call, at
+                interrupt    id, reason, tool, title, arguments, editable, expires_at, status open|approved|..., turn, call, at,
+                             labels?, shown?
                 handoff      before, agent, turn, at
                 floor        holder, name, at
     draft     {message, turn, agent, text} while the agent writes, else null
@@ -169,11 +170,14 @@ def _interrupt(s: Snapshot, event: e.InterruptOpened | e.InterruptDecided, at: i
             _add(s, "interrupt", at, id=event.interrupt, reason=event.reason, tool=event.tool, title=event.title)
             _also(s, arguments=event.arguments, expires_at=event.expires_at, status="open")
             _also(s, editable=list(event.editable), turn=event.turn, call=event.call)
+            _also(s, labels=event.labels, shown=event.shown)
             s["open"].append(event.interrupt)
         case e.InterruptDecided():
-            _find(s, "interrupt", event.interrupt).update(status=event.decision, by=event.by)
+            asked = _find(s, "interrupt", event.interrupt)
+            asked.update(status=event.decision, by=event.by)
             if event.arguments is not None:
-                _find(s, "interrupt", event.interrupt)["arguments"] = event.arguments
+                for item in (asked, _find(s, "tool", asked["call"])):
+                    item.update(_given(arguments=event.arguments, title=event.title))
             s["open"].remove(event.interrupt)
 
 
@@ -194,7 +198,11 @@ def _add(s: Snapshot, kind: str, at: int, **values: Any) -> dict[str, Any]:
 
 def _also(s: Snapshot, **values: Any) -> None:
     """More of the item added last; what is None stays away."""
-    s["items"][-1].update({k: v for k, v in values.items() if v is not None})
+    s["items"][-1].update(_given(**values))
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {k: v for k, v in values.items() if v is not None}
 
 
 def _seek(s: Snapshot, kind: str, id_: str) -> dict[str, Any] | None:

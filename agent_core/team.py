@@ -13,15 +13,25 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from agent_core import cpu_time
 from agent_core.errors import Invalid, SetupError
+from agent_core.team_mistakes import mistake
 from agent_core.text import wellformed
 
 if TYPE_CHECKING:
@@ -60,6 +70,34 @@ def _texts(value: Any) -> Iterator[str]:
             yield from (text for text in (*value, *value.values()) if isinstance(text, str))
 
 
+def _text(said: Any) -> Any:
+    texts = [*said, *said.values()] if isinstance(said, Mapping) else [said]
+    if not texts or not all(isinstance(text, str) and text.strip() and wellformed(text) == text for text in texts):
+        raise ValueError("must be a text, or a text for each language")
+    return said
+
+
+def _spelt(pattern: str, words: str) -> AfterValidator:
+    def check(name: str) -> str:
+        if re.fullmatch(pattern, name) is None:
+            raise ValueError(f"{name[:60]!r} must be {words}, a letter first")
+        return name
+
+    return AfterValidator(check)
+
+
+def _language(code: str) -> str:
+    if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?", code) is None:
+        raise ValueError(f"{code[:60]!r} must be a language's code, such as en or de")
+    return code
+
+
+LanguageCode = Annotated[str, AfterValidator(_language)]
+
+#: For people to read: one text for every language, or one for each.
+Said = Annotated[str | Mapping[str, str], BeforeValidator(_text)]
+
+
 class ToolRule(_Data):
     """What the owner says of a tool, whatever its server claims. Seconds."""
 
@@ -68,12 +106,48 @@ class ToolRule(_Data):
     editable: tuple[str, ...] = ()
     #: May be run again with the same Idempotency-Key when its outcome got lost.
     idempotent: bool = False
+    #: When it has done its work, the customer waits for a person: operators find the conversation by that.
+    calls_person: bool = False
     #: No approval is asked when the customer accepted this deliverable for the argument `of`: once for each acceptance.
     covered_by: str | None = None
     of: str | None = None
     timeout: float = Field(15, gt=0, le=300)
     #: What the customer reads while it runs, by language; `{argument}` is filled in.
     title: Mapping[str, str] = {}
+    #: What an argument is called where the customer is asked for a yes, and what is read in the place of its values.
+    labels: Mapping[str, Said] = {}
+    values: Mapping[str, Mapping[str, Said]] = {}
+    #: Amounts in the minor unit, each with the argument that has its currency, or the currency itself.
+    money: Mapping[str, str] = {}
+
+    @property
+    def languages(self) -> Iterator[tuple[str, str]]:
+        """(place, language) of each text that is for one language."""
+        said: list[tuple[str, Said]] = [("title", self.title)]
+        said += [(f"labels.{name}", text) for name, text in self.labels.items()]
+        for name, texts in self.values.items():
+            said += [(f"values.{name}.{value}", text) for value, text in texts.items()]
+        for place, text in said:
+            yield from ((place, language) for language in _languages(text))
+
+
+def _languages(said: Said) -> tuple[str, ...]:
+    return () if isinstance(said, str) else tuple(said)
+
+
+Dollars = Annotated[float, Field(strict=True, ge=0, le=10_000)]
+
+
+class Price(_Data):
+    """Of a model, in US dollars per million tokens. Without `cached`, cached input costs what other input does."""
+
+    input: Dollars
+    cached: Dollars | None = None
+    output: Dollars
+
+    def microdollars(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> int:
+        cached = self.input if self.cached is None else self.cached
+        return round((input_tokens - cached_tokens) * self.input + cached_tokens * cached + output_tokens * self.output)
 
 
 #: For a tool of which the owner says nothing.
@@ -84,7 +158,7 @@ class Server(_Data):
     """An MCP server: in this process (`python`), a child (`command`), or elsewhere (`url`)."""
 
     #: Two underscores are between its name and a tool's, and nowhere in it: one name must not be two tools.
-    name: str = Field(pattern=r"^[a-z](_?[a-z0-9-])*$", max_length=31)
+    name: Annotated[str, _spelt(r"[a-z](_?[a-z0-9-])*", "small letters, digits, - and single _")] = Field(max_length=31)
     python: str | None = None
     options: Mapping[str, Any] = {}
     command: tuple[str, ...] | None = None
@@ -106,7 +180,7 @@ class Guardrail(_Data):
 
     name: str
     pattern: str
-    aloud: str
+    aloud: Said
 
     @model_validator(mode="after")
     def _compiles(self) -> Guardrail:
@@ -115,6 +189,12 @@ class Guardrail(_Data):
         except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"pattern {self.pattern[:100]!r}: {error}") from None
         return self
+
+    def said(self, language: str) -> str:
+        """What is said instead; in English, or the first language there is, where it has no text in this one."""
+        if isinstance(self.aloud, str):
+            return self.aloud
+        return self.aloud.get(language) or self.aloud.get("en") or next(iter(self.aloud.values()))
 
     def trips(self, text: str) -> bool:
         """Also when that can't be said in time: who wears a pattern out must not get past it."""
@@ -142,7 +222,7 @@ class Voice(_Data):
 
 
 class Agent(_Data):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
+    name: Annotated[str, _spelt(r"[a-z][a-z0-9_]{0,40}", "small letters, digits and _")]
     description: str
     instructions: str
     label: str | None = None
@@ -164,8 +244,8 @@ class Analyst(_Data):
 
 
 class Language(_Data):
-    allowed: tuple[str, ...] = Field(("en",), min_length=1)
-    fixed: str | None = None
+    allowed: tuple[LanguageCode, ...] = Field(("en",), min_length=1)
+    fixed: LanguageCode | None = None
 
     @property
     def default(self) -> str:
@@ -182,6 +262,8 @@ class Team(_Data):
     tools: Mapping[str, ToolRule] = {}
     agents: tuple[Agent, ...] = Field(min_length=1)
     analyst: Analyst | None = None
+    #: By model, for those that the price list does not know, or knows otherwise.
+    prices: Mapping[str, Price] = {}
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Team:
@@ -191,7 +273,23 @@ class Team(_Data):
         for place, name in self._named():
             if name not in names:
                 raise PydanticCustomError("no_agent", "there is no agent {name}", {"place": place, "name": repr(name)})
+        for place, language in self._unknown_languages():
+            words = "there is no language {name}; this team speaks {spoken}"
+            spoken = ", ".join(self.language.allowed)
+            raise PydanticCustomError("no_language", words, {"place": place, "name": repr(language), "spoken": spoken})
         return self
+
+    def _unknown_languages(self) -> Iterator[tuple[str, str]]:
+        """(place, language). A team that speaks fewer than it has texts for is none the worse."""
+        spoken = {*self.language.allowed, self.language.default}
+        said = [(f"tools.{tool}.{at}", code) for tool, rule in self.tools.items() for at, code in rule.languages]
+        for n, agent in enumerate(self.agents):
+            for m, guardrail in enumerate(agent.guardrails):
+                said += [(f"agents.{n}.guardrails.{m}.aloud", code) for code in _languages(guardrail.aloud)]
+        if others := [(place, language) for place, language in said if language not in spoken]:
+            from agent_core.language import NEIGHBOURS
+
+            yield from ((place, language) for place, language in others if language not in NEIGHBOURS)
 
     def _named(self) -> Iterator[tuple[str, str]]:
         """Where an agent is named, and which."""
@@ -215,6 +313,13 @@ class Team(_Data):
         """Of the sparse body: a setting that a later Parley adds does not make an old team another one."""
         canonical = json.dumps(self.sparse, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
+
+    @property
+    def calling_a_person(self) -> frozenset[str]:
+        """The tools that do, by either of their names."""
+        marked = {tool for tool, rule in self.tools.items() if rule.calls_person}
+        prefixes = [f"{server.name}__" for server in self.servers]
+        return frozenset(name for tool in marked for p in ("", *prefixes) for name in (p + tool, tool.removeprefix(p)))
 
     def agent(self, name: str) -> Agent:
         """The agent of that name; the first one when a later version of the team no longer has it."""
@@ -264,11 +369,21 @@ def team_of(values: Any, servers: tuple[Server, ...] = ()) -> Team:
         raise Invalid(*_mistake(error)) from None
 
 
+#: Where in a team another kind of thing stands, by the field's name.
+_PARTS: Mapping[str, type[BaseModel]] = {
+    "language": Language,
+    "servers": Server,
+    "tools": ToolRule,
+    "agents": Agent,
+    "voice": Voice,
+    "guardrails": Guardrail,
+    "analyst": Analyst,
+    "prices": Price,
+}
+
+
 def _mistake(error: ValidationError) -> tuple[str, str]:
-    """(place, words) of the first one."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or first.get("ctx", {}).get("place") or "team"
-    return place, first["msg"].removeprefix("Value error, ")
+    return mistake(error, Team, _PARTS)
 
 
 def _filled(server: Server, values: Mapping[str, str | None]) -> Server:

@@ -5,19 +5,30 @@ The owner reads and writes bodies; the servers are the file's, and so is the tea
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection
 
-from agent_core import team_rows, tool_pins
+from agent_core import team_rows, tool_pins, wording
+from agent_core.deliverable import Deliverable
 from agent_core.door import TeamDraft, TeamVersion
 from agent_core.errors import Conflict, Invalid, NotFound
-from agent_core.team import IN_THE_FILE, Team, team_of
+from agent_core.team import IN_THE_FILE, Team, ToolRule, team_of
+from agent_core.tool_definitions import ToolDefinition
+
+if TYPE_CHECKING:
+    from agent_core.tool_servers import ToolServers
+
+#: The deliverables that there are, by name.
+Kinds = Mapping[str, Deliverable[Any, Any]]
 
 #: So much of a digest names a draft.
 SHORT = 12
+#: Of a schema, where names of arguments may stand besides.
+_ELSEWHERE = frozenset(("$ref", "allOf", "anyOf", "oneOf", "patternProperties"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +36,7 @@ class Editor:
     """Of the team that this file names; `deliverables` are the kinds that there are."""
 
     file: Team
-    deliverables: Collection[str]
+    deliverables: Kinds
 
     def published(self, connection: Connection) -> Team:
         """As it answers now; before the first start, as the file has it. Raises Invalid."""
@@ -81,26 +92,44 @@ class Editor:
         return team
 
 
-def known_tools(connection: Connection, team: Team) -> set[str] | None:
+#: Tools by both of their names, with the arguments of each; None where its schema does not list them.
+Known = Mapping[str, Collection[str] | None]
+
+
+def known_tools(connection: Connection, team: Team) -> Known | None:
     """The tools that its servers were ever seen with; None while one of them was never seen."""
-    pinned = tool_pins.tools(connection)
-    names: set[str] = set()
+    pinned = tool_pins.schemas(connection)
+    known: dict[str, Collection[str] | None] = {}
     for server in team.servers:
         prefix = f"{server.name}__"
-        seen = {tool for tool in pinned if tool.startswith(prefix)}
+        seen = {tool: arguments_of(*schemas) for tool, schemas in pinned.items() if tool.startswith(prefix)}
         if not seen:
             return None
-        names |= seen | {tool.removeprefix(prefix) for tool in seen}
-    return names
+        known |= seen | {tool.removeprefix(prefix): arguments for tool, arguments in seen.items()}
+    return known
 
 
-def refuse_loose_ends(team: Team, tools: Collection[str] | None, deliverables: Collection[str]) -> None:
+def offered_tools(definitions: Iterable[ToolDefinition]) -> Known:
+    """The same, of what servers offer now."""
+    by_key = {definition.key: arguments_of(definition.schema) for definition in definitions}
+    return by_key | {key.partition("__")[2]: arguments for key, arguments in by_key.items()}
+
+
+def arguments_of(*schemas: Mapping[str, Any]) -> Collection[str] | None:
+    """The names, in whichever of them; None where one refers elsewhere for them."""
+    listed = [schema.get("properties") for schema in schemas]
+    if any(not isinstance(names, Mapping) for names in listed) or any(_ELSEWHERE & set(schema) for schema in schemas):
+        return None
+    return {name for names in listed if names for name in names}
+
+
+def refuse_loose_ends(team: Team, tools: Known | None, deliverables: Kinds) -> None:
     """Raises Invalid, with the place named, for a tool or a deliverable that nobody has. `tools` None: not known."""
     for place, words in _loose_ends(team, tools, deliverables):
         raise Invalid(place, words)
 
 
-def _loose_ends(team: Team, tools: Collection[str] | None, deliverables: Collection[str]) -> Iterator[tuple[str, str]]:
+def _loose_ends(team: Team, tools: Known | None, deliverables: Kinds) -> Iterator[tuple[str, str]]:
     known = ", ".join(sorted(deliverables))
     for n, agent in enumerate(team.agents):
         for m, name in enumerate(agent.deliverables):
@@ -112,5 +141,38 @@ def _loose_ends(team: Team, tools: Collection[str] | None, deliverables: Collect
     for name, rule in team.tools.items():
         if tools is not None and name not in tools and name not in deliverables:
             yield f"tools.{name}", "a rule for a tool that no server was ever seen to have"
-        if rule.covered_by is not None and rule.covered_by not in deliverables:
-            yield f"tools.{name}.covered_by", f"no deliverable {rule.covered_by!r}; there are {known}"
+        yield from ((f"tools.{name}.covered_by", words) for words in _uncovered(rule, deliverables))
+    yield from astray(team, tools or {})
+
+
+def _uncovered(rule: ToolRule, deliverables: Kinds) -> Iterator[str]:
+    """Why no acceptance of a deliverable could ever stand for a yes."""
+    if rule.covered_by is None and rule.of is None:
+        return
+    if rule.covered_by is None or rule.of is None:
+        yield "it goes together with `of`: the deliverable, and the argument that names what was accepted on it"
+    elif (kind := deliverables.get(rule.covered_by)) is None:
+        yield f"no deliverable {rule.covered_by!r}; there are {', '.join(sorted(deliverables))}"
+    elif not kind.covers:
+        yield f"{rule.covered_by} can't be accepted for one thing: its class needs `subject` and an answer `accept`"
+
+
+def astray(team: Team, tools: Known) -> Iterator[tuple[str, str]]:
+    """(place, words) of what is said of arguments that a tool does not have."""
+    for name, rule in team.tools.items():
+        if (arguments := tools.get(name)) is not None:
+            yield from ((f"tools.{name}.{place}", words) for place, words in wording.astray(rule, arguments))
+
+
+def idle_rules(team: Team, servers: ToolServers, deliverables: Collection[str]) -> Iterator[tuple[str, str]]:
+    """(place, words) of rules for a tool that none of the servers has, when all are there: misspelt, one for which
+    customers are to be asked is never asked for."""
+    health = servers.health().values()
+    if any(one.state != "ready" for one in health):
+        return
+    tools = {*offered_tools(servers.seen()), *(tool for one in health for tool in one.withheld), *deliverables}
+    for name in team.tools:
+        if name not in tools:
+            close = difflib.get_close_matches(name, tools, 1)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            yield f"tools.{name}", f"no server has a tool of this name, so its rule does nothing{meant}"

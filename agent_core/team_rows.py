@@ -97,6 +97,12 @@ def take_file(connection: Connection, file: Team) -> tuple[Standing, TeamVersion
     return stood, answering
 
 
+def begin_with_file(connection: Connection, file: Team) -> tuple[Standing, TeamVersion]:
+    """The same, but where there is a version already, nothing is published."""
+    answering = newest(connection, file.name)
+    return take_file(connection, file) if answering is None else (standing(connection, file), answering)
+
+
 # ---- draft, publish, roll back
 
 

@@ -7,7 +7,6 @@ a newer one. A number that is not known here is read once; versions do not chang
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from agent_core import team_rows
 from agent_core.door import TeamVersion
 from agent_core.errors import Invalid, NotFound, SetupError
 from agent_core.team import Team, team_of
-from agent_core.team_editor import refuse_loose_ends
+from agent_core.team_editor import Kinds, refuse_loose_ends
 
 if TYPE_CHECKING:
     from agent_core.database import Database
@@ -27,6 +26,10 @@ KEPT = 16
 BOTH_CHANGED = (
     "the team file and the database's version {number} (by {author}) have both changed: the database's answers, the file "
     "does not. See: parley teams diff file"
+)
+NOT_TAKEN = (
+    "the team file has changed: version {number} of {name} answers here, as on the servers. A start of parley serve "
+    "publishes the file; to try it alone, set PARLEY_DATABASE_URL to a database of your own"
 )
 
 
@@ -41,19 +44,25 @@ class Published:
 class Teams:
     """`file`: the team as the file has it, with the servers of this deployment."""
 
-    def __init__(self, database: Database, file: Team, deliverables: Collection[str]) -> None:
+    def __init__(self, database: Database, file: Team, deliverables: Kinds) -> None:
         self._database, self.file, self._deliverables = database, file, deliverables
         self._known: dict[int, Published] = {}
         self.current = Published(0, file)
 
-    async def open(self) -> None:
-        """Take what the file has to say. Raises SetupError when it, or what is published, can't answer here."""
+    async def open(self, *, guest: bool = False) -> None:
+        """Take what the file has to say; a guest publishes it only where there is nothing yet.
+
+        Raises SetupError when it, or what is published, can't answer here.
+        """
         try:
             refuse_loose_ends(self.file, None, self._deliverables)
         except Invalid as error:
             raise SetupError("PARLEY_TEAM_FILE", f"{error.field}: {error.aloud}") from None
-        stood, answering = await self._database.write(lambda c: team_rows.take_file(c, self.file))
-        if stood == "both":
+        take = team_rows.begin_with_file if guest else team_rows.take_file
+        stood, answering = await self._database.write(lambda c: take(c, self.file))
+        if stood == "file" and guest:
+            logger.warning(NOT_TAKEN.format(number=answering.number, name=self.file.name))
+        elif stood == "both":
             logger.warning(BOTH_CHANGED.format(number=answering.number, author=answering.author))
         elif stood == "database":
             logger.info("version %d of %s answers, not the team file", answering.number, self.file.name)

@@ -102,8 +102,8 @@ class _Extent:
         if depth > _DEPTH:
             raise ValueError(f"its schema is nested deeper than {_DEPTH} levels")
         if isinstance(node, dict):
-            parts = [self._size(part, depth + 1) for name, part in node.items() if name not in ("$ref", "$dynamicRef")]
-            return 1 + sum(parts) + self._reference(node.get("$ref"), depth)
+            parts = sum(self._size(part, depth + 1) for part in node.values())
+            return 1 + parts + sum(self._reference(node.get(name), depth) for name in ("$ref", "$dynamicRef"))
         if isinstance(node, list):
             return 1 + sum(self._size(part, depth + 1) for part in node)
         return 1

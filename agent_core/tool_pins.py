@@ -57,9 +57,13 @@ _insert = {
 _settled: dict[str, Any] = {"changed_pin": None, "changed": None, "changed_at": None}
 
 
-def tools(connection: Connection) -> set[str]:
-    """Every tool that was ever seen, as server__tool."""
-    return set(connection.execute(sa.select(tool_pins.c.tool)).scalars())
+def schemas(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Of every tool that was ever seen, as server__tool: its arguments' schema, and the one that waits for the owner."""
+    query = sa.select(tool_pins.c.tool, tool_pins.c.definition, tool_pins.c.changed)
+    return {
+        tool: [json.loads(definition).get("inputSchema") or {} for definition in definitions if definition]
+        for tool, *definitions in connection.execute(query)
+    }
 
 
 def approved(connection: Connection) -> dict[str, str]:
@@ -127,11 +131,13 @@ def _update(connection: Connection, tool: str, values: Mapping[str, Any]) -> Non
 class Pins:
     """Carries what the servers say into the rows, and what the owner approves to the servers.
 
-    `own`: servers whose code is the developer's own, which is trusted anew at each start.
+    `own`: servers whose code is the developer's own, which is trusted anew at each start. A guest writes nothing.
     """
 
-    def __init__(self, database: Database, servers: ToolServers, *, own: Container[str] = ()) -> None:
-        self._database, self._servers, self._own = database, servers, own
+    def __init__(
+        self, database: Database, servers: ToolServers, *, own: Collection[str] = (), guest: bool = False
+    ) -> None:
+        self._database, self._servers, self._own, self._guest = database, servers, own, guest
         self._noted: dict[str, str] = {}
 
     async def keep(self) -> None:
@@ -139,13 +145,15 @@ class Pins:
         seen = self._servers.seen()
         now = {definition.key: definition.pin for definition in seen}
         accepted = self._servers.accepted()
-        if now != self._noted:
+        if now == self._noted and len(accepted) == len(seen):
+            return
+        if self._guest:
+            held = await self._database.read(lambda c: held_at_start(c, self._own))
+        elif now != self._noted:
             own = {definition.key for definition in accepted if definition.server in self._own}
             held = await self._database.write(lambda c: note(c, seen, own))
-        elif len(accepted) != len(seen):
-            held = await self._database.read(approved)
         else:
-            return
+            held = await self._database.read(approved)
         for tool, pin in now.items():
             if held.get(tool, pin) != pin and self._noted.get(tool) != pin:
                 logger.warning("%s has changed, and is not offered until its owner approves it: parley pins list", tool)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from agents import Agent, RunConfig, RunHooks, Runner
@@ -24,7 +24,7 @@ from agents.run_config import CallModelData, ModelInputData
 from agents.run_context import RunContextWrapper
 from sqlalchemy.engine import Connection
 
-from agent_core import approvals, graph, history, ids, journal, log, pricing, turn_rows, voice_rows
+from agent_core import approvals, graph, history, ids, journal, log, turn_rows, voice_rows
 from agent_core.approvals import Question
 from agent_core.database import Database, StorageError
 from agent_core.deliverable import Deliverable
@@ -34,6 +34,7 @@ from agent_core.feed import Draft, Feed, Feeds
 from agent_core.gateway import Gateway, title
 from agent_core.graph import Graphs
 from agent_core.journal import Call
+from agent_core.meter import Meter
 from agent_core.models import Models
 from agent_core.refusal_lines import said_in
 from agent_core.settings import Settings
@@ -74,32 +75,6 @@ class Workshop:
         return self.teams.current.team
 
 
-@dataclass(slots=True)
-class Meter:
-    """What the turn has used. Milliseconds since it began."""
-
-    began: float = field(default_factory=time.monotonic)
-    first_token_ms: int | None = None
-    model: str | None = None
-    requests: int = 0
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    output_tokens: int = 0
-
-    def add(self, response: ModelResponse, model: str) -> None:
-        usage = response.usage
-        self.model = model
-        self.requests += usage.requests
-        self.input_tokens += usage.input_tokens
-        self.output_tokens += usage.output_tokens
-        details = usage.input_tokens_details
-        self.cached_tokens += (details.cached_tokens or 0) if details else 0
-
-    @property
-    def milliseconds(self) -> int:
-        return round((time.monotonic() - self.began) * 1000)
-
-
 class Turn:
     """A turn that runs here, under a lease. The context object of the SDK's run."""
 
@@ -116,6 +91,7 @@ class Turn:
         self.ending = False  # how it ends, or pauses, is on its way into the log
         self._open = True
         self._taken: Draft | None = None  # words on their way into the log
+        self._saying = asyncio.Lock()
         self._astray = 0  # how often nothing but calls that can't be read came back
 
     # ---- the draft
@@ -142,12 +118,15 @@ class Turn:
         if self._feed.draft is not None and self._feed.draft.turn == self.lease.turn:
             self._feed.draft = None
 
-    def take_words(self) -> list[Event]:
-        """What was said until now, to be logged before what comes next. Taken by one: calls of one answer run at once."""
-        return self._closed("complete")
-
-    def words_logged(self) -> None:
-        self._taken = None
+    @asynccontextmanager
+    async def words(self) -> AsyncIterator[list[Event]]:
+        """What was said until now, to be logged before what comes next: calls of one answer begin at once, and on
+        PostgreSQL each in its own time."""
+        async with self._saying:
+            said = self._closed("complete")
+            yield said
+            if said:
+                self._taken = None
 
     def _closed(self, status: str) -> list[Event]:
         draft, self._feed.draft = self._feed.draft, None
@@ -191,14 +170,19 @@ class Turn:
         shop = self._shop
         past = await self._past()
         self.past, self.said, self.spoken = past.items, past.said, past.spoken
-        result = await Runner.run(
-            shop.graphs.build(self),
-            [],  # what was said is in the log already
-            context=self,
-            max_turns=shop.settings.max_steps,
-            hooks=HOOKS,
-            run_config=RUN,
-        )
+        try:
+            result = await Runner.run(
+                shop.graphs.build(self),
+                [],  # what was said is in the log already
+                context=self,
+                max_turns=shop.settings.max_steps,
+                hooks=HOOKS,
+                run_config=RUN,
+            )
+        except UserError as error:
+            if isinstance(error.__cause__, ParleyError):  # so the SDK wraps that a call could not be written down
+                raise error.__cause__ from None
+            raise
         if result.interruptions:
             return await self._wait(result.interruptions)
         return await self._finish("done", self._closed("complete"))
@@ -220,29 +204,22 @@ class Turn:
     async def _write(self, work: Any) -> Outcome:
         publish = lambda out: self._shop.feeds.publish(self.lease.conversation, out.logged)  # noqa: E731
         outcome: Outcome = await self._shop.database.write(work, publish)
-        self.words_logged()
+        self._taken = None
         return outcome
 
     async def _ended(self, status: str, error: ParleyError | None) -> TurnFinished:
-        meter = self.meter
-        cost = await pricing.cost_microdollars(
-            meter.model,
-            input_tokens=meter.input_tokens,
-            cached_tokens=meter.cached_tokens,
-            output_tokens=meter.output_tokens,
-            requests=meter.requests,
-        )
+        meter, used = self.meter, self.meter.all
         return TurnFinished(
             self.lease.turn,
             status,
             error.code if error else None,
             said_in(self.language, error.aloud) if error else None,
             meter.model,
-            meter.input_tokens,
-            meter.cached_tokens,
-            meter.output_tokens,
-            meter.requests,
-            cost,
+            used.input,
+            used.cached,
+            used.output,
+            used.requests,
+            await meter.cost_microdollars(self.team.prices),
             meter.first_token_ms,
             meter.milliseconds,
         )
@@ -311,7 +288,8 @@ class Turn:
                 rule.idempotent,
                 title(rule, arguments, self.language),
             ),
-            rule.editable,
+            rule,
+            self.language,
         )
 
     async def _lend(self, session: str) -> Outcome:
@@ -350,7 +328,7 @@ class _Hooks(RunHooks[Turn]):
     async def on_llm_end(self, context: RunContextWrapper[Turn], agent: Agent[Turn], response: ModelResponse) -> None:
         turn = context.context
         name = turn._shop.models.name(turn.model or turn.team.agent(agent.name).model)
-        turn.meter.add(response, name)
+        turn.meter.add(response.usage, name)
 
     async def on_handoff(
         self, context: RunContextWrapper[Turn], from_agent: Agent[Turn], to_agent: Agent[Turn]

@@ -63,11 +63,15 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """This process, as the rows know it; `team` is the name of the one that it runs."""
+    """This process, as the rows know it; `team` is the name of the one that it runs.
+
+    `only`: whose conversations alone it takes up by itself, for their time is over, or their process has died.
+    """
 
     name: str
     lease_ms: int
     team: str
+    only: str | None = None
 
     def answers(self, row: Row[Any]) -> str | None:
         """The team of a conversation, if it is ours."""
@@ -81,6 +85,10 @@ class Owner:
 
     def running(self, fence: int) -> dict[str, Any]:
         return {"status": "running", "owner": self.name, "lease_until": self.until(), "fence": fence}
+
+
+#: Of a draft: message, turn, agent, text.
+Words = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +172,18 @@ def _may_see(who: Principal, row: Row[Any]) -> bool:
 # ---- accept
 
 
-def accept(connection: Connection, who: Principal, said: Said, owner: Owner) -> Outcome:
-    """Store a message and its turn, once. Raises Invalid when the key was used for another text."""
+def accept(connection: Connection, who: Principal, said: Said, owner: Owner, draft: Words | None = None) -> Outcome:
+    """Store a message and its turn, once. Raises Invalid when the key was used for another text.
+
+    `draft`, for what was spoken: the words of the turn that it breaks off, as in `end`.
+    """
     row = load(connection, who, said.conversation, lock=True)
     known = connection.execute(_find_key, {"c": row.id, "k": said.key}).one_or_none()
     if known is not None:
         if bytes(known.hash) != said.hash:
             raise Invalid("client_message_id", "this id was used for another message")
         return Outcome([], json.loads(known.reply), replayed=True)
-    out = _accept_new(connection, row, said, owner)
+    out = _accept_new(connection, row, said, owner, draft)
     values = {"conversation": row.id, "key": said.key, "hash": said.hash, "reply": json.dumps(out.reply)}
     connection.execute(_add_key, values)
     if not row.title:
@@ -184,12 +195,16 @@ def was_said(connection: Connection, conversation: str, key: str) -> bool:
     return connection.execute(_find_key, {"c": conversation, "k": key}).first() is not None
 
 
-def _accept_new(connection: Connection, row: Row[Any], said: Said, owner: Owner) -> Outcome:
+def _accept_new(connection: Connection, row: Row[Any], said: Said, owner: Owner, draft: Words | None) -> Outcome:
     message = ids.new("msg")
     if row.floor is not None or said.role == "operator":
         added = _added(said, message, None)
         return Outcome(log.append(connection, row.id, [added]), _reply(None, message, row.head))
-    before, row = withdraw_waiting(connection, row)
+    queued = None
+    if said.voice is None:
+        before, row, queued = withdraw_waiting(connection, row, owner)
+    else:
+        before, row = _break_off(connection, row, draft)
     turn = ids.new("turn")
     added = _added(said, message, turn)
     lease, started = add_turn(connection, row, turn, owner, client_tools=said.client_tools)
@@ -197,7 +212,17 @@ def _accept_new(connection: Connection, row: Row[Any], said: Said, owner: Owner)
         lease = None
         voice_rows.give(connection, said.voice, turn)
     logged = log.append(connection, row.id, [*before, added, *started])
-    return Outcome(logged, _reply(turn, message, row.head + len(before)), lease)
+    return Outcome(logged, _reply(turn, message, row.head + len(before)), queued or lease)
+
+
+def _break_off(connection: Connection, row: Row[Any], draft: Words | None) -> tuple[list[Event], Row[Any]]:
+    """The customer speaks, and is answered at once: what is active ends. What is queued comes after it."""
+    if row.active is None:
+        return [], row
+    waited = waits(connection, row.active)
+    closed = _go_on(connection, row.active) if waited else end_active(connection, row, "stopped", draft)
+    _hand_over(connection, row.id, None, row.fence + 1)
+    return closed, connection.execute(_load, {"c": row.id}).one()
 
 
 def _added(said: Said, message: str, turn: str | None) -> MessageAdded:
@@ -253,17 +278,22 @@ def _hand_over(connection: Connection, conversation: str, turn: str | None, fenc
     connection.execute(_give, {"c": conversation, "turn": turn, "f": fence})
 
 
-def withdraw_waiting(connection: Connection, row: Row[Any]) -> tuple[list[Event], Row[Any]]:
+def withdraw_waiting(connection: Connection, row: Row[Any], owner: Owner) -> tuple[list[Event], Row[Any], Lease | None]:
     """The customer goes on instead of answering: what waits is withdrawn, and its turn is over.
 
-    The events to append, and the conversation's row as it is then.
+    The events to append, the conversation's row as it is then, and the turn to run that was queued behind it.
     """
-    if row.active is None or connection.execute(_status, {"t": row.active}).scalar() != "waiting":
-        return [], row
-    closed = withdraw(connection, row.active, WENT_ON)
-    connection.execute(_end, {"t": row.active, "s": "done"})
-    _hand_over(connection, row.id, None, row.fence + 1)
-    return [*closed, TurnFinished(row.active, "done")], connection.execute(_load, {"c": row.id}).one()
+    if row.active is None or not waits(connection, row.active):
+        return [], row, None
+    closed = _go_on(connection, row.active)
+    lease, started = _promote(connection, row.id, row.fence + 1, owner)
+    return [*closed, *started], connection.execute(_load, {"c": row.id}).one(), lease
+
+
+def _go_on(connection: Connection, turn: str) -> list[Event]:
+    closed = withdraw(connection, turn, WENT_ON)
+    connection.execute(_end, {"t": turn, "s": "done"})
+    return [*closed, TurnFinished(turn, "done")]
 
 
 def withdraw(connection: Connection, turn: str, output: str) -> list[Event]:
@@ -296,16 +326,22 @@ def finish(
 
 
 def _start_next(connection: Connection, conversation: str, fence: int, logged: list[Logged], owner: Owner) -> Outcome:
+    lease, started = _promote(connection, conversation, fence + 1, owner)
+    return Outcome([*logged, *(log.append(connection, conversation, started) if started else [])], {}, lease)
+
+
+def _promote(connection: Connection, conversation: str, fence: int, owner: Owner) -> tuple[Lease | None, list[Event]]:
+    """Hand the conversation to its next queued turn, if any: a lease, and TurnStarted to append."""
     waiting = connection.execute(_next, {"c": conversation}).one_or_none()
-    _hand_over(connection, conversation, waiting.id if waiting else None, fence + 1)
+    _hand_over(connection, conversation, waiting.id if waiting else None, fence)
     if waiting is None:
-        return Outcome(logged, {})
+        return None, []
     row = connection.execute(_load, {"c": conversation}).one()
-    let_run = sa.update(turns).where(turns.c.id == waiting.id).values(**owner.running(fence + 1))
+    let_run = sa.update(turns).where(turns.c.id == waiting.id).values(**owner.running(fence))
     let_run = let_run.values(team_version=_version.scalar_subquery()).returning(turns.c.team_version)
     version = connection.execute(let_run, {"team": owner.answers(row)}).scalar()
-    started = log.append(connection, conversation, [TurnStarted(waiting.id, row.agent)])
-    return Outcome([*logged, *started], {}, _lease(row, waiting.id, fence + 1, 1, waiting.client_tools, version))
+    lease = _lease(row, waiting.id, fence, 1, waiting.client_tools, version)
+    return lease, [TurnStarted(waiting.id, row.agent)]
 
 
 def wait(connection: Connection, lease: Lease, events: Sequence[Event]) -> Outcome:
@@ -345,7 +381,7 @@ def end(
     conversation: str,
     turn: str | None,
     status: str,
-    draft: tuple[str, str, str, str] | None,
+    draft: Words | None,
     owner: Owner,
 ) -> Outcome | None:
     """End the active turn by another hand than its owner's (a stop, a takeover); None when there is nothing to end.
@@ -360,9 +396,7 @@ def end(
     return _start_next(connection, row.id, row.fence, logged, owner)
 
 
-def end_active(
-    connection: Connection, row: Row[Any], status: str, draft: tuple[str, str, str, str] | None
-) -> list[Event]:
+def end_active(connection: Connection, row: Row[Any], status: str, draft: Words | None) -> list[Event]:
     """The events that end the active turn. The caller appends them and hands the conversation over."""
     said = draft if draft is not None and draft[1] == row.active else log.read_draft(connection, row.id)
     log.drop_draft(connection, row.id)

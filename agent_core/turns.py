@@ -28,6 +28,8 @@ DRAFT_SECONDS = 0.1
 SWEEP_SECONDS = 2.0
 #: A turn that is stopped gets this long to let go of its model connection.
 STOP_SECONDS = 5.0
+#: Turns of dead processes that are taken over at once: on SQLite, in one commit.
+TAKEN_AT_ONCE = 50
 
 Ended = Callable[[Lease], Awaitable[None]]
 Sweep = Callable[[], Awaitable[None]]
@@ -179,7 +181,6 @@ class Turns:
 
     async def _every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
         while not self._draining:
-            await asyncio.sleep(seconds)
             try:
                 await chore()
             except ParleyError as error:
@@ -187,6 +188,7 @@ class Turns:
             except Exception:
                 # Without its chores the process would look alive, and let its leases run out.
                 logger.exception("%s broke; tried again in %g s", chore.__name__, seconds)
+            await asyncio.sleep(seconds)
 
     async def _save_drafts(self) -> None:
         pieces, lengths = [], []
@@ -214,35 +216,34 @@ class Turns:
                 self._lose(turn)
 
     async def _sweep(self) -> None:
-        for row in await self._shop.database.read(approvals.expired):
+        for row in await self._shop.database.read(lambda c: approvals.expired(c, self._shop.owner)):
             expire = partial(approvals.expire, interrupt=row.id, owner=self._shop.owner)
             await self._take_up(row.conversation, expire)
-        await self._sweep_voice()
-        await self.recover(everything=False)
+        if self._shop.owner.only is None:
+            await self._sweep_voice()
+        await self._recover()
         await self._shop.teams.refresh()
         await self._shop.pins.keep()
 
     # ---- recovery
 
-    async def recover(self, *, everything: bool) -> int:
-        """Take up the turns whose process died; on SQLite, at start, that is every running one."""
-        orphans = await self._shop.database.read(lambda c: leases.orphans(c, everything=everything))
-        taken = 0
-        for conversation, turn in orphans:
-            if turn in self._running:
-                continue
-            adopt = partial(
-                leases.adopt, conversation=conversation, turn=turn, owner=self._shop.owner, everything=everything
-            )
-            taken += await self._take_up(conversation, adopt)
-        return taken
+    async def _recover(self) -> None:
+        """Take up the turns whose process died; on SQLite nobody else lives, so that is every one but ours."""
+        owner, alone = self._shop.owner, self._shop.settings.sqlite
+        found = await self._shop.database.read(lambda c: leases.orphans(c, owner, alone=alone))
+        orphans = [(where, turn) for where, turn in found if turn not in self._running]
+        for first in range(0, len(orphans), TAKEN_AT_ONCE):
+            await asyncio.gather(*(self._adopt(*orphan) for orphan in orphans[first : first + TAKEN_AT_ONCE]))
 
-    async def _take_up(self, conversation: str, work: Callable[[Connection], Outcome | None]) -> bool:
+    async def _adopt(self, conversation: str, turn: str) -> None:
+        owner, alone = self._shop.owner, self._shop.settings.sqlite
+        await self._take_up(conversation, lambda c: leases.adopt(c, conversation, turn, owner, alone=alone))
+
+    async def _take_up(self, conversation: str, work: Callable[[Connection], Outcome | None]) -> None:
         with self._shop.feeds.use(conversation):
             outcome = await self._shop.database.write(work, lambda out: self._publish(conversation, out))
         if outcome is not None and outcome.lease is not None:
             self.run(outcome.lease)
-        return outcome is not None
 
     def _publish(self, conversation: str, outcome: Outcome | None) -> None:
         if outcome is not None:
@@ -261,7 +262,10 @@ class Turns:
             task.cancel()
         if chores:
             await asyncio.wait(chores, timeout=STOP_SECONDS)
-        await self._shop.database.write(lambda c: leases.release(c, self._shop.owner))
+        try:
+            await self._shop.database.write(lambda c: leases.release(c, self._shop.owner))
+        except StorageError as error:
+            logger.warning("the leases could not be given back: %s; they run out by themselves", error)
 
 
 def _piece(lease: Lease, draft: Draft) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from agent_core.journal import Call
 from agent_core.readable import readable
 from agent_core.team import Agent, Team
 from agent_core.turn import Workshop
-from agent_core.turn_rows import Lease, Outcome, Said
+from agent_core.turn_rows import Lease, Outcome, Said, Words
 from agent_core.voice_gate import VoiceClosed, VoiceGate
 
 if TYPE_CHECKING:
@@ -49,10 +50,8 @@ class Speaker:
     agent: str
     language: str
 
-    def take_words(self) -> list[Event]:
-        return []
-
-    def words_logged(self) -> None: ...
+    def words(self) -> AbstractAsyncContextManager[list[Event]]:
+        return nullcontext([])
 
 
 class InProcessVoice:
@@ -163,8 +162,8 @@ class InProcessVoice:
         conversation = (await self._db.read(lambda c: voice_rows.load(c, session))).conversation
 
         def work(connection: Connection) -> Outcome:
-            row = find(connection, session)
             place = turn_rows.load(connection, approvals.CORE, conversation, lock=True)
+            row = find(connection, session)
             changed = voice_rows.change(connection, row, mode(row), reason, aloud)
             self._gate.count(connection, row, mode(row), reason or "")
             lease, resumed = self._release(connection, place, row.id) if mode(row) == "pipeline" else (None, [])
@@ -179,15 +178,16 @@ class InProcessVoice:
     async def sweep(self) -> None:
         """End the sessions whose worker is gone, or that nobody came for."""
         for row in await self._db.read(voice_rows.lapsed):
-            await self._door._write(row.conversation, partial(self._lapse, session=row.id))
+            lapse = partial(self._lapse, conversation=row.conversation, session=row.id)
+            await self._door._write(row.conversation, lapse)
 
-    def _lapse(self, connection: Connection, session: str) -> Outcome:
+    def _lapse(self, connection: Connection, conversation: str, session: str) -> Outcome:
+        place = turn_rows.load(connection, approvals.CORE, conversation, lock=True)
         row = next(iter(voice_rows.lapsed(connection, session)), None)
         if row is None:  # its worker has come, or has given a sign of life meanwhile
             return Outcome([], {})
         if row.status != "live":
             return self._end(connection, row, "nobody_came", None)
-        place = turn_rows.load(connection, approvals.CORE, row.conversation)
         language = place.language or self._shop.team.language.default
         return self._end(connection, row, "worker_lost", voice_lines.line("lost", language))
 
@@ -225,21 +225,18 @@ class InProcessVoice:
 
     async def hear(self, who: Principal, session: str, text: str, *, client_message_id: str) -> Receipt:
         _only_service(who)
-        row = await self._db.read(lambda c: voice_rows.live(c, session))
-        await self._make_way(who, row.conversation, client_message_id)
-        said = Said(row.conversation, client_message_id, text, "voice", voice=session)
-        outcome = await self._door._write(row.conversation, lambda c: turn_rows.accept(c, who, said, self._shop.owner))
+        conversation = (await self._db.read(lambda c: voice_rows.live(c, session))).conversation
+        said = Said(conversation, client_message_id, text, "voice", voice=session)
+
+        def work(connection: Connection, draft: Words | None = None) -> Outcome:
+            return turn_rows.accept(connection, who, said, self._shop.owner, draft)
+
+        if await self._db.read(lambda c: turn_rows.was_said(c, conversation, said.key)):
+            outcome = await self._door._write(conversation, work)
+        else:
+            outcome = await self._door._cut_short(who, conversation, None, work)
         reply = outcome.reply
         return Receipt(reply["turn"], reply["message"], Cursor.parse(reply["cursor"]), outcome.replayed)
-
-    async def _make_way(self, who: Principal, conversation: str, key: str) -> None:
-        """The customer speaks: what is being answered is broken off. Of a message that is known already, nothing is."""
-        if await self._db.read(lambda c: turn_rows.was_said(c, conversation, key)):
-            return
-        active = (await self._db.read(lambda c: turn_rows.load(c, who, conversation))).active
-        waits = active is not None and await self._db.read(lambda c: turn_rows.waits(c, active))
-        if active is not None and not waits:
-            await self._door.stop(who, conversation, active)
 
     async def tell(
         self,
@@ -268,8 +265,9 @@ class InProcessVoice:
         def work(connection: Connection) -> Outcome:
             if last:
                 return turn_rows.finish(connection, lease, said, ended, self._shop.owner)
+            logged = log.append(connection, lease.conversation, said, fence=lease.fence)
             voice_rows.lend(connection, session, turn)
-            return Outcome(log.append(connection, lease.conversation, said, fence=lease.fence), {})
+            return Outcome(logged, {})
 
         try:
             await self._door._write(lease.conversation, work)
@@ -303,9 +301,12 @@ class InProcessVoice:
 
     async def _call(self, session: str, turn: str, call: str, name: str, raw: str) -> Called:
         lease = await self._lease(session, turn)
-        known = await self._before(turn, call, name, raw)
-        if known is not None:
-            return known
+        try:
+            return await self._before(turn, call, name, raw) or await self._do(lease, call, name, raw)
+        except Fenced:
+            raise Conflict("the turn is over", aloud="This turn is over.") from None
+
+    async def _do(self, lease: Lease, call: str, name: str, raw: str) -> Called:
         team = (await self._shop.teams.at(lease.version)).team
         agent = team.agent(lease.agent)
         speaker = Speaker(lease, team, agent.name, lease.language or team.language.default)
@@ -316,15 +317,13 @@ class InProcessVoice:
         if tool is None:
             return Called("error", f"There is no tool {name[:100]!r} here.")
         question = await self._question(speaker, tool, call, raw)
+        if question is not None:
+            return await self._ask_customer(lease, question, tool)
         try:
-            if question is not None:
-                return await self._ask_customer(lease, question, tool)
             output = await self._shop.gateway.call(speaker, name, raw, call)
-        except Fenced:
-            raise Conflict("the turn is over", aloud="This turn is over.") from None
         except journal.AlreadyCalled:
             output = ""
-        return await self._before(turn, call, name, raw) or Called("ok", output)
+        return await self._before(lease.turn, call, name, raw) or Called("ok", output)
 
     async def _before(self, turn: str, call: str, name: str, raw: str) -> Called | None:
         """What is known of this call, or of one that is just like it, in this turn."""
@@ -363,7 +362,7 @@ class InProcessVoice:
             tool.rule.idempotent,
             named,
         )
-        return approvals.Question(asked, tool.rule.editable)
+        return approvals.Question(asked, tool.rule, speaker.language)
 
     async def _ask_customer(self, lease: Lease, question: approvals.Question, tool: Tool) -> Called:
         expires_at = log.now_ms() + round(self._shop.settings.approval_seconds * 1000)

@@ -68,7 +68,7 @@ class Asking:
             return None
         self._read = None
         readings = self._readings[question.interrupt] = self._readings.get(question.interrupt, 0) + 1
-        text = readback.read_back(question.title, question.tool, question.arguments, self.language)
+        text = readback.read_back(question, self.language)
         if text is None or readings > READINGS:
             return Reading(readback.on_screen(self.language), None)
         return Reading(text, question.interrupt)
@@ -114,4 +114,6 @@ def as_asked(item: Mapping[str, Any]) -> InterruptOpened:
         item["expires_at"],
         item["reason"],
         item.get("title"),
+        labels=item.get("labels"),
+        shown=item.get("shown"),
     )

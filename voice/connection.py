@@ -23,13 +23,18 @@ class Connection:
     def __init__(self, room: rtc.Room, customer: str) -> None:
         self._room, self._customer = room, customer
         self._timer: asyncio.TimerHandle | None = None
+        self._came = False
 
     def follow(self, end: End) -> None:
         """Calls `end` when it is over; more than once, it may be."""
         room, loop = self._room, asyncio.get_running_loop()
+        self._came = any(one.identity == self._customer for one in room.remote_participants.values())
 
         def lost(*_: Any) -> None:
-            end("connection_lost", "lost")
+            if self._came:
+                end("connection_lost", "lost")
+            else:  # LiveKit closes a room in which nobody was for long
+                end("nobody_came", None)
 
         def trying(*_: Any) -> None:
             if self._timer is None:
@@ -50,6 +55,7 @@ class Connection:
 
         def came(participant: rtc.RemoteParticipant) -> None:
             if participant.identity == self._customer:
+                self._came = True
                 back()
 
         room.on("reconnecting", trying)

@@ -12,6 +12,8 @@ import re
 import unicodedata
 from typing import Any, Literal
 
+from agent_core.events import InterruptOpened
+
 #: Nobody listens to more than this and then knows what they say yes to.
 CHARACTERS = 420
 
@@ -66,13 +68,16 @@ def _by(language: str, table: dict[str, Any]) -> Any:
 # ---- asking
 
 
-def read_back(title: str | None, tool: str, arguments: str, language: str) -> str | None:
-    """The question with every value of `arguments` (a JSON object); None when only a screen can show it."""
-    values = {name: aloud(value, language) for name, value in json.loads(arguments).items()}
+def read_back(asked: InterruptOpened, language: str) -> str | None:
+    """The question with the value of every argument; None when only a screen can show it."""
+    arguments, shown, labels = json.loads(asked.arguments), asked.shown or {}, asked.labels or {}
+    values = {name: shown.get(name) or aloud(value, language) for name, value in arguments.items()}
     if any(value is None for value in values.values()):
         return None
-    what, said = _with_spelled(title or tool.replace("_", " "), json.loads(arguments), language)
-    rest = [f"{name.replace('_', ' ')}: {value}" for name, value in values.items() if name not in said]
+    what, said = _with_spelled(asked.title or asked.tool.replace("_", " "), arguments, language)
+    rest = [
+        f"{labels.get(name) or name.replace('_', ' ')}: {value}" for name, value in values.items() if name not in said
+    ]
     text = f"{'. '.join([what.rstrip('.'), *rest])}. {_by(language, QUESTION)}"
     return text if len(text) <= CHARACTERS else None
 

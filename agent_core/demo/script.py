@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -52,7 +52,17 @@ def playbook() -> dict[str, Any]:
     for intent in book["intents"].values():
         intent["when"] = re.compile("|".join(intent["when"]), re.IGNORECASE)
     book["facts"] = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in book["facts"].items()}
+    called = {step["call"] for step in _steps(book)} | set(book["home"])
+    book["tools"] = {name for name in called if not name.startswith("display")}
     return book
+
+
+def _steps(book: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from book["proof"]
+    for intent in book["intents"].values():
+        yield from intent.get("steps", ())
+    for question in book["ask"].values():
+        yield from question.get("first", ())
 
 
 class Scene:
@@ -64,6 +74,17 @@ class Scene:
         written = _WRITE_IN.findall(instructions or "")
         self.language = LANGUAGE.get(written[-1], "en") if written else "en"
         self.said = [(n, _text(item)) for n, item in enumerate(items) if item.get("role") == "user"]
+
+    @property
+    def at_home(self) -> bool:
+        """Whether the scripts were written for this team: it has one of their tools, or hands over to their agents alone."""
+        among_them = bool(self.handoffs) and self.handoffs <= set(self.book["toward"])
+        return among_them or bool(self.tools & self.book["tools"])
+
+    @property
+    def offered(self) -> list[str]:
+        """What may be called here, by the name that calls it."""
+        return sorted({*self.tools, *(f"transfer_to_{name}" for name in self.handoffs)})
 
     # ---- what is wanted
 
@@ -197,7 +218,8 @@ def decide(instructions: str | None, items: Sequence[Any], tools: Sequence[str],
     moves = _next(scene)
     fresh = not any(item.get("role") == "assistant" for item in items)
     if fresh and isinstance(moves[0], Say):
-        return [Say(f"{scene.words(scene.book['disclosure'])} {moves[0].text}"), *moves[1:]]
+        disclosure = scene.book["disclosure"] if scene.at_home else scene.book["stranger"]["disclosure"]
+        return [Say(f"{scene.words(disclosure)} {moves[0].text}"), *moves[1:]]
     return moves
 
 
@@ -212,6 +234,8 @@ def _next(scene: Scene) -> list[Move]:
     newest = dict(scene.said).get(scene.newest, "")
     if order := _TOOL.search(newest.strip()):
         return _direct(scene, order[1], order[2] or "{}")
+    if not scene.at_home:
+        return [Say(scene.words(scene.book["stranger"]["say"], {"offered": _marked(scene.offered)}))]
     place, intent = scene.goal
     if intent is None:
         return _puzzled(scene)
@@ -225,13 +249,16 @@ def _direct(scene: Scene, tool: str, arguments: str) -> list[Move]:
     answer = scene.answer(tool, scene.newest)
     if answer is not None:
         return [Say(f"`{tool}`: {answer[:1000]}")]
-    offered = {*scene.tools, *(f"transfer_to_{name}" for name in scene.handoffs)}
-    if tool in offered:
+    if tool in scene.offered:
         return [Call(tool, _object(arguments) or {})]
     home = scene.book["home"].get(tool, "problem_solving")
-    nowhere: list[Move] = [Say(f"`{tool}` is not on offer here. On offer: `{'`, `'.join(sorted(offered))}`.")]
+    nowhere: list[Move] = [Say(f"`{tool}` is not on offer here. On offer: {_marked(scene.offered)}.")]
     been_there = scene.answer(f"transfer_to_{home}", scene.newest) is not None
-    return nowhere if been_there else _toward(scene, home, nowhere)
+    return nowhere if been_there or not scene.at_home else _toward(scene, home, nowhere)
+
+
+def _marked(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "–"
 
 
 def _prove(scene: Scene, place: int) -> list[Move]:
