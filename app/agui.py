@@ -116,9 +116,15 @@ class Encoder:
         self._send("STATE_SNAPSHOT", snapshot=state)
         return self._flush()
 
+    def drops(self, item: Logged) -> bool:
+        """Whether this ends a turn whose words, which the reader has seen, are not kept: another process has stopped it,
+        and they were not saved yet."""
+        return self._message is not None and isinstance(item.event, e.TurnFinished)
+
     def messages(self, snapshot: Snapshot) -> bytes:
         """All messages anew, after text was discarded."""
         self.discarded = False
+        self._close_text()
         self._send("MESSAGES_SNAPSHOT", messages=messages(snapshot))
         return self._flush()
 

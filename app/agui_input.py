@@ -26,6 +26,8 @@ TOOLS_BYTES = 32 * 1024
 MESSAGES, VERDICTS, TOOLS, CONTEXTS = 2_000, 100, 64, 100
 #: Pieces of text and calls, in all messages together.
 PARTS = 4_000
+#: Names of runs are kept, of ten thousand runs.
+RUN_LENGTH = 200
 #: Words and answers at the end, each of which is a write.
 NEW = 64
 
@@ -33,6 +35,7 @@ NEW = 64
 class Run(RunAgentInput):
     """No more of each than a long conversation has; what is beyond is not even looked at."""
 
+    run_id: Annotated[str, Field(max_length=RUN_LENGTH)]
     messages: Annotated[list[Message], Field(max_length=MESSAGES)]
     tools: Annotated[list[Tool], Field(max_length=TOOLS)] | None = None
     context: Annotated[list[Context], Field(max_length=CONTEXTS)] | None = None

@@ -63,7 +63,7 @@ async def connect(house: TheHouse, who: CurrentVisitor, address: Client, body: R
     return await agui_runs.join(house, await _place(house, who, body.thread_id, None), address, body)
 
 
-@router.post("/stop", responses=BODY | responses(401, 404, 429))
+@router.post("/stop", responses=BODY | responses(401, 404, 429, 503))
 async def stop(house: TheHouse, who: CurrentVisitor, body: StopRun) -> Stopped:
     return Stopped(stopped=await agui_runs.stop(house, await _place(house, who, body.thread_id, None), body.run_id))
 
@@ -103,7 +103,7 @@ async def copilotkit_connect(
     return await agui_runs.join(house, await _place(house, who, body.thread_id, agent), address, body)
 
 
-@copilotkit.post("/agent/{agent}/stop/{thread}", responses=BODY | responses(401, 404, 429))
+@copilotkit.post("/agent/{agent}/stop/{thread}", responses=BODY | responses(401, 404, 429, 503))
 async def copilotkit_stop(
     house: TheHouse, who: CurrentVisitor, agent: AgentName, thread: str, body: CopilotStop | None = None
 ) -> Stopped:

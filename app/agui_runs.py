@@ -223,6 +223,8 @@ def _streamed(
 async def _frames(door: Conversations, place: Place, encoder: Encoder, stream: Stream, opening: bytes) -> Frames:
     yield opening
     while (item := await stream.next()) is not None:
+        if isinstance(item, Logged) and encoder.drops(item):  # before the run ends, for after it nothing may follow
+            yield encoder.messages(await _as_of(door, place, item.seq))
         frame = encoder.encode(item)
         if encoder.stale or encoder.discarded:
             frame += await _anew(door, place, encoder, item)

@@ -56,9 +56,14 @@ def interrupt(values: Mapping[str, Any]) -> Shape:
         "expiresAt": datetime.fromtimestamp(values["expires_at"] / 1000, UTC)
         .isoformat(timespec="milliseconds")
         .replace("+00:00", "Z"),
-        "metadata": {"tool": values["tool"], "arguments": arguments, "editable": editable},
+        "metadata": {"tool": values["tool"], "arguments": arguments, "editable": editable, **_wording(values)},
     }
     return out
+
+
+def _wording(values: Mapping[str, Any]) -> dict[str, Any]:
+    """For people: what arguments are called, and what is read in the place of their values."""
+    return {name: values[name] for name in ("labels", "shown") if values.get(name)}
 
 
 def usage(finished: e.TurnFinished) -> list[dict[str, Any]] | None:

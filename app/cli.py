@@ -16,6 +16,7 @@ import typer
 
 from app import customers_cli, gate_cli, pins_cli, sites_cli, teams_cli
 from app.repl.exit_codes import MEANINGS
+from app.repl.terminal import clean
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -100,20 +101,24 @@ def chat(
     server: Annotated[
         str | None, typer.Option("--server", metavar="URL", help="Talk to this server instead of in this process.")
     ] = None,
-    agent: Annotated[str | None, typer.Option("--agent", help="Begin with this agent.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Begin, or go on, with this agent.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Answer with this model.")] = None,
-    language: Annotated[str | None, typer.Option("--language", help="The conversation's language, such as de.")] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help="A new conversation's language, such as de.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="With -p: approve whatever is asked.")] = False,
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long a turn may take.")
     ] = 150.0,
 ) -> None:
-    """Talk: at a terminal, from a pipe, once, by a script."""
+    """Talk: at a terminal, from a pipe, once, by a script. On PostgreSQL the team answers that is published there."""
     from app.repl.entry import Options, main
 
     ways = [name for name, given in (("-c", last), ("-r", resume), ("--fork", fork)) if given]
     if len(ways) > 1 or (prompt is not None and script is not None):
         raise typer.BadParameter(f"{' and '.join(ways) or '-p and --script'} do not go together")
+    if ways and language is not None:
+        raise typer.BadParameter(f"{ways[0]} and --language do not go together: it has its language")
     options = Options(
         prompt=prompt, json=json, last=last, resume=resume, fork=fork, script=script, record=record, server=server,
         agent=agent, model=model, language=language, yes=yes, seconds=timeout,
@@ -145,13 +150,22 @@ def version() -> None:
     typer.echo(f"parley {of('parley')}")
 
 
+class Harmless(logging.Formatter):
+    """A log is read on a screen, which what servers, models and customers said must not command."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return clean(super().format(record))
+
+
 def main() -> None:
     from agent_core.errors import SetupError
 
     # Before anything else does it: the MCP library would set up a log for screens, with frames around it.
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log = logging.StreamHandler()
+    log.setFormatter(Harmless("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
     try:
         app()
     except SetupError as error:
-        print(f"parley: {error}", file=sys.stderr)
+        print(f"parley: {clean(str(error))}", file=sys.stderr)
         sys.exit(2)

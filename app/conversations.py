@@ -73,10 +73,10 @@ async def start(house: TheHouse, who: Bearer, address: Client, body: StartReques
 
 
 @router.get("", responses=READ)
-async def list_(house: TheHouse, who: CurrentVisitor, limit: Limit = 50) -> ConversationList:
-    """Yours, the newest first."""
+async def list_(house: TheHouse, who: CurrentVisitor, limit: Limit = 50, own: bool = False) -> ConversationList:
+    """Yours, the newest first. Developers and services see everybody's, unless they ask for their own."""
     house.limits.read(who)
-    lines = [ConversationLine(**asdict(summary)) for summary in await house.door.list(who, limit)]
+    lines = [ConversationLine(**asdict(summary)) for summary in await house.door.list(who, limit, own=own)]
     return ConversationList(conversations=lines)
 
 

@@ -24,6 +24,7 @@ from dotenv import dotenv_values
 from agent_core.errors import ModelError, ModelMisconfigured, SetupError
 from agent_core.settings import DEMO_TEAM, Settings, read_settings
 from app import team_findings, voice_findings
+from app.repl.terminal import clean
 
 WELL, SETUP, FAILING = 0, 2, 3
 CONNECT_SECONDS = 5.0
@@ -59,7 +60,7 @@ async def _all(*, print_: bool) -> list[Finding]:
     async for finding in examine({**dotenv_values(".env"), **os.environ}):
         findings.append(finding)
         if print_:
-            print(finding, flush=True)
+            print(clean(str(finding)), flush=True)
     return findings
 
 
@@ -220,7 +221,7 @@ async def _model(settings: Settings) -> Finding:
         todo = "for a real one set OPENAI_API_KEY, or OPENAI_BASE_URL and PARLEY_MODEL"
         if settings.team_file == DEMO_TEAM:
             return Finding("model", "ok", text, todo)
-        text += "; it speaks for the demo's company, and with your team does only what !tool NAME {...} orders"
+        text += "; it has no lines for your team, and does only what !tool NAME {...} orders"
         return Finding("model", "warning", text, todo)
     from agent_core.models import models_for
 

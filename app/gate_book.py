@@ -43,7 +43,7 @@ async def report(settings: Settings, database: Database) -> GateReport:
 
 
 async def _team(settings: Settings, database: Database) -> Team:
-    return await database.read(Editor(team_in_file(settings), ()).published)
+    return await database.read(Editor(team_in_file(settings), {}).published)
 
 
 def _lines(found: GateReport) -> list[str]:

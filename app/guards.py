@@ -71,7 +71,9 @@ class KnownFirst(APIRoute):
         async def handle_known(request: Request) -> Response:
             if not public:
                 await self.known(await _bearer_of(request.app.state.house, await _bearer(request)))
-            return await handle(request)
+            # Of the same request another object, which is gone when the answer begins: it keeps the body that was read
+            # through it, and what JSON made of it. AG-UI clients send all that was ever said, and streams are long.
+            return await handle(Request(request.scope, request.receive))
 
         return handle_known
 

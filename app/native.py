@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic_core import to_json
+
 from agent_core.events import TYPES, Logged, Reset, TextDelta, Watched, body, from_json
 
 
@@ -37,7 +39,7 @@ def to_dict(item: Watched) -> dict[str, Any]:
 
 def to_text(item: Watched) -> str:
     """One line of JSON."""
-    return json.dumps(to_dict(item), ensure_ascii=False, separators=(",", ":"))
+    return to_json(to_dict(item)).decode()
 
 
 def to_frame(item: Watched) -> bytes:

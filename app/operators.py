@@ -18,10 +18,10 @@ router = APIRouter(prefix="/operator/conversations", tags=["operators"])
 
 @router.get("", responses=MINE)
 async def list_(
-    door: TheDoor, who: CurrentOperator, limit: Annotated[int, Query(ge=1, le=500)] = 50
+    door: TheDoor, who: CurrentOperator, limit: Annotated[int, Query(ge=1, le=500)] = 50, asking: bool = False
 ) -> ConversationList:
-    """The site's, the newest first."""
-    lines = [ConversationLine(**asdict(summary)) for summary in await door.list(who, limit)]
+    """The site's, the newest first; with `asking`, of the 500 newest those that ask for a person, since `asks_since`."""
+    lines = [ConversationLine(**asdict(summary)) for summary in await door.list(who, limit, asking=asking)]
     return ConversationList(conversations=lines)
 
 

@@ -56,7 +56,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 #: What every route that takes a body may say, and every route on a conversation.
 BODY = responses(400, 408, 413, 415, 422)
-MINE = responses(401, 404, 422)
+MINE = responses(401, 404, 422, 503)
 
 
 def preferred(wishes: str | None) -> str:
@@ -85,7 +85,7 @@ def problem(
 
 def of(asked: Headers, error: ParleyError) -> JSONResponse:
     field = error.field if isinstance(error, Invalid | Refused) else None
-    headers = {"Retry-After": str(math.ceil(error.retry_after))} if isinstance(error, Overloaded) else None
+    headers = {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after is not None else None
     if error.status == 401:
         headers = {"WWW-Authenticate": "Bearer"}
     return problem(asked, error.status, error.code, error.aloud, field, headers)

@@ -163,8 +163,9 @@ class RemoteConversations:
         answer = await self._ask(who, "GET", f"/{conversation}/history?after={after}&limit={limit}", None)
         return [item for item in _known(answer["events"]) if isinstance(item, Logged)]
 
-    async def list(self, who: Principal, limit: int = 50) -> list[Summary]:
-        answer = await self._ask(who, "GET", f"?limit={limit}", None)
+    async def list(self, who: Principal, limit: int = 50, *, own: bool = False, asking: bool = False) -> list[Summary]:
+        only = ("&own=true" if own else "") + ("&asking=true" if asking else "")
+        answer = await self._ask(who, "GET", f"?limit={limit}{only}", None)
         return [Summary(**_fields(Summary, line)) for line in answer["conversations"]]
 
     async def export(self, who: Principal, conversation: str) -> dict[str, Any]:

@@ -238,6 +238,7 @@ class ConversationLine(BaseModel):
     seq: int
     floor: str
     customer: str | None = None
+    asks_since: int | None = None
 
 
 class ConversationList(BaseModel):

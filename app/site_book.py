@@ -106,7 +106,7 @@ def _read(file: Path | None) -> dict[str, Any]:
 async def _check(settings: Settings, database: Database, site: Site) -> None:
     """What only the team knows."""
     file = team_in_file(settings)
-    team = await database.read(Editor(file, ()).published)
+    team = await database.read(Editor(file, {}).published)
     if site.team not in (None, team.name):
         raise Invalid("team", f"the team here is {team.name}")
     if site.language not in ("auto", *team.language.allowed):

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent_core.errors import ParleyError, SetupError
+from agent_core.errors import Invalid, ParleyError, SetupError
 from agent_core.settings import Settings
 
 if TYPE_CHECKING:
     from agent_core.door import Standing, TeamVersion
     from agent_core.team import Team
+    from agent_core.team_editor import Kinds
     from agent_core.tool_servers import Health
     from app.doctor import Finding
 
@@ -27,24 +28,42 @@ class Records:
 
 
 async def team(settings: Settings) -> AsyncIterator[Finding]:
-    from agent_core.team import team_in_file
-    from agent_core.team_editor import Editor
+    from agent_core.team_editor import Editor, refuse_loose_ends
     from app.doctor import Finding
 
     try:
-        file = team_in_file(settings)
+        file, kinds = _as_a_start_reads_it(settings)
     except SetupError as error:
-        yield Finding("team", "setup", str(error), f"correct {error.setting}")
+        of_the_file = error.setting == "PARLEY_TEAM_FILE"
+        todo = "correct that file, or set what it names" if of_the_file else "correct it: no server starts before"
+        yield Finding("team", "setup", str(error), todo)
         return
     records = await _records(settings, file)
     try:
-        answering = Editor(file, ()).of(records.answering)
+        answering = Editor(file, kinds).of(records.answering)
+        refuse_loose_ends(answering, None, kinds)
     except ParleyError as error:
         yield Finding("team", "setup", f"what is published can't answer: {error}", "publish another: parley teams")
         return
     yield _team(records, answering)
-    async for finding in _tool_servers(answering, records.pins):
+    if not settings.demo:
+        yield await _prices(settings, answering)
+    async for finding in _tool_servers(answering, records.pins, kinds):
         yield finding
+
+
+def _as_a_start_reads_it(settings: Settings) -> tuple[Team, Kinds]:
+    """The file's team, and the kinds of deliverables that there are. Raises SetupError."""
+    from agent_core.deliverables import DELIVERABLES
+    from agent_core.team import team_in_file
+    from agent_core.team_editor import refuse_loose_ends
+
+    file = team_in_file(settings)
+    try:
+        refuse_loose_ends(file, None, DELIVERABLES)
+    except Invalid as error:
+        raise SetupError("PARLEY_TEAM_FILE", f"{settings.team_file}: {error}") from None
+    return file, DELIVERABLES
 
 
 async def _records(settings: Settings, file: Team) -> Records:
@@ -87,7 +106,30 @@ def _team(records: Records, team: Team) -> Finding:
     return Finding("team", "ok", f"{told}; version {number}, as in the team file")
 
 
-async def _tool_servers(team: Team, pins: dict[str, str] | None) -> AsyncIterator[Finding]:
+async def _prices(settings: Settings, team: Team) -> Finding:
+    from agent_core.models import DEFAULT_MODEL
+    from agent_core.pricing import cost_microdollars
+    from app.doctor import Finding
+
+    asked = [agent.model for agent in team.agents] + ([team.analyst.model] if team.analyst else [])
+    models = sorted({model or settings.model or DEFAULT_MODEL for model in asked})
+    listed = [
+        model
+        for model in models
+        if await cost_microdollars(model, input_tokens=1, cached_tokens=0, output_tokens=0) is not None
+    ]
+    known = {model: "the team's" if model in team.prices else "price list" for model in (*listed, *team.prices)}
+    told = [", ".join(f"{model} ({known[model]})" for model in models if model in known)]
+    todo = ""
+    if unknown := [model for model in models if model not in known]:
+        uses = "it uses" if len(unknown) == 1 else "they use"
+        told.append(f"none is known for {', '.join(unknown)}: what {uses} counts as unpriced")
+        todo = "prices in the team file, in US dollars per million tokens"
+    return Finding("prices", "ok", "; ".join(part for part in told if part), todo)
+
+
+async def _tool_servers(team: Team, pins: dict[str, str] | None, kinds: Kinds) -> AsyncIterator[Finding]:
+    from agent_core.team_editor import astray, idle_rules, offered_tools
     from agent_core.tool_servers import ServerConfig, ToolServers
     from app.doctor import Finding
 
@@ -99,6 +141,14 @@ async def _tool_servers(team: Team, pins: dict[str, str] | None) -> AsyncIterato
         withheld = {tool for health in servers.health().values() for tool in health.withheld}
         if missing := sorted(_wanted(team) - {tool.name for tool in servers.tools()} - withheld):
             yield Finding("tools", "failing", f"no server offers {', '.join(missing)}", "agents go on without them")
+        for place, words in astray(team, offered_tools(servers.tools())):
+            yield Finding(
+                "team", "warning", f"{place}: {words}", "correct the team: customers read the tool's own words"
+            )
+        for place, words in idle_rules(team, servers, kinds):
+            yield Finding(
+                "team", "warning", f"{place}: {words}", "correct its name: until then no approval of it holds"
+            )
     finally:
         await servers.aclose()
 

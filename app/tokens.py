@@ -97,10 +97,13 @@ def signing_secret(settings: Settings) -> str:
     if not settings.sqlite:
         raise SetupError("PARLEY_SECRET", "servers that share a database share it too: openssl rand -hex 32")
     path = Path(settings.database_url.partition("///")[2]).parent / SECRET_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        _write_private(path, secrets.token_hex(32))
-    return path.read_text().strip()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            _write_private(path, secrets.token_hex(32))
+        return path.read_text().strip()
+    except OSError as error:
+        raise SetupError("PARLEY_DATABASE_URL", f"{path}, beside it, can't be kept: {error.strerror}") from None
 
 
 def _write_private(path: Path, text: str) -> None:

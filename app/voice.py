@@ -54,7 +54,7 @@ class NoWorker(Overloaded):
     code, aloud = "voice_unavailable", "We can't talk just now. Writing works; please try the microphone again later."
 
 
-@router.get("/sites/{site}/voice", responses=responses(404, 422))
+@router.get("/sites/{site}/voice", responses=responses(404, 422, 503))
 async def availability_at(house: TheHouse, site: str) -> Availability:
     """The same, before there is a conversation: one may begin with a call."""
     if await house.door.site(site) is None:

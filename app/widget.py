@@ -25,7 +25,7 @@ FIVE_MINUTES = "public, max-age=300"
 #: On any port while developing; a policy has no word for IPv6 addresses.
 LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*", "https://localhost:*", "https://127.0.0.1:*")
 FRAME_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src {pictures}; font-src 'self'; "
     "connect-src {connect}; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors "
 )
 NO_SITE = (
@@ -81,9 +81,11 @@ def _notice(title: str, words: str, headers: Mapping[str, str] = {}) -> Response
 
 
 def _csp(house: House, site: Site) -> str:
-    """Besides the server itself, the frame talks with the media server alone."""
+    """Besides the server itself, the frame talks with the media server alone, and shows pictures of the owner's choice."""
     connect = ["'self'", *(house.media.origins if house.media is not None else ())]
-    return FRAME_CSP.format(connect=" ".join(connect)) + " ".join(_ancestors(house, site))
+    pictures = ["'self'", "data:", *house.settings.picture_origins]
+    told = FRAME_CSP.format(connect=" ".join(connect), pictures=" ".join(pictures))
+    return told + " ".join(_ancestors(house, site))
 
 
 def _ancestors(house: House, site: Site) -> list[str]:

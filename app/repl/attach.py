@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from agent_core.door import Conversations, Principal
-from agent_core.errors import NotFound, SetupError
+from agent_core.errors import NotFound, ParleyError, SetupError
 from agent_core.settings import Settings
 from agent_core.team import Team, team_in_file
 
@@ -37,12 +37,12 @@ async def open_door(settings: Settings, *, server: str | None = None) -> AsyncIt
 
 
 async def _here_or_there(stack: AsyncExitStack, settings: Settings) -> Entry:
-    """Here, unless another process holds the SQLite file: then in that one."""
+    """Here, unless another process holds the SQLite file: then in that one. On PostgreSQL servers are not disturbed."""
     from agent_core import open_core
     from agent_core.database import DatabaseInUse
 
     try:
-        door = await stack.enter_async_context(open_core(settings))
+        door = await stack.enter_async_context(open_core(settings, guest=None if settings.sqlite else DEVELOPER))
     except DatabaseInUse as held:
         address = held.holder.get("address")
         if not address:
@@ -57,13 +57,16 @@ async def _at(stack: AsyncExitStack, settings: Settings, server: str, *, own: bo
     from app.remote import open_remote
 
     token, who = _token(settings, own=own)
-    door = await stack.enter_async_context(
-        open_remote(server, token=token, operator_token=_word(settings.operator_token))
-    )
     try:
+        door = await stack.enter_async_context(
+            open_remote(server, token=token, operator_token=_word(settings.operator_token))
+        )
         await door.list(who, 1)
     except NotFound:
         raise SetupError("PARLEY_SERVICE_TOKEN", f"{server} does not know this token; ask its owner for it") from None
+    except (ParleyError, ValueError) as error:  # ValueError: it is no address
+        named = "PARLEY_DATABASE_URL" if own else "--server"
+        raise SetupError(named, f"the server at {server} can't be reached: {error}") from None
     return Entry(door, who, f"at {server}", await published(settings) if own else None, server)
 
 
@@ -74,7 +77,7 @@ async def published(settings: Settings) -> Team:
 
     database = await look_into(settings.database_url)
     try:
-        return await database.read(Editor(team_in_file(settings), ()).published)
+        return await database.read(Editor(team_in_file(settings), {}).published)
     finally:
         await database.aclose()
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from agent_core.door import Conversations, Principal, Start
+from agent_core.door import EVERY_SITE, Conversations, Principal, Start
 from agent_core.errors import Conflict, NotFound, ParleyError
 from agent_core.events import TurnFinished
 from agent_core.team import Team
@@ -15,9 +15,6 @@ from app.repl import exit_codes
 from app.repl.record import Recorder
 from app.repl.session import Session, Sink
 from app.repl.transcript import Line
-
-#: How many conversations are looked through for the one to continue, and for whose a conversation is.
-LISTED = 500
 
 
 class Printer(Sink, Protocol):
@@ -45,11 +42,11 @@ class Chat:
         team: Team | None = None,
     ) -> None:
         self.door, self.who, self.printer, self.start = door, who, printer, start
-        self.operator = Principal("operator", f"operator:{getpass.getuser()}", who.site, getpass.getuser())
+        self.operator = Principal("operator", f"operator:{getpass.getuser()}", EVERY_SITE, getpass.getuser())
         self.recorder: Recorder | None = None
         self.team = team
         self._sinks: list[Sink] = [printer, *sinks]
-        self._worst = exit_codes.OK
+        self._worst, self._refused = exit_codes.OK, False
 
     # ---- which conversation
 
@@ -61,7 +58,8 @@ class Chat:
         await self._go_to(conversation, mine=await self._is_mine(conversation), silent=False)
 
     async def resume_last(self) -> None:
-        mine = [s for s in await self.door.list(self.who, LISTED) if s.owner == self.who.subject]
+        listed = await self.door.list(self.who, 1, own=True)
+        mine = [line for line in listed if line.owner == self.who.subject]  # an older server tells of others', too
         if not mine:
             raise NotFound(aloud="There is no conversation of yours to continue.")
         await self._go_to(mine[0].conversation, mine=True, silent=False)
@@ -71,8 +69,8 @@ class Chat:
         await self._go_to(copy, mine=True, silent=False)
 
     async def _is_mine(self, conversation: str) -> bool:
-        listed = await self.door.list(self.who, LISTED)
-        return any(s.conversation == conversation and s.owner == self.who.subject for s in listed)
+        held = await self.door.export(self.who, conversation)
+        return bool(held["conversation"]["owner"] == self.who.subject)
 
     async def _go_to(self, conversation: str, *, mine: bool, silent: bool) -> None:
         session = Session(self.door, self.who, conversation, self._sinks, mine=mine)
@@ -85,6 +83,7 @@ class Chat:
     async def aclose(self) -> None:
         if hasattr(self, "session"):
             self._worst = self.turn_code()
+            self._refused |= self.session.refused_here
             await self.session.aclose()
 
     async def stop(self) -> None:
@@ -119,6 +118,11 @@ class Chat:
         """Of the exit codes of all turns that ended here, the first bad one."""
         codes = (exit_codes.of_turn(ended) for ended in self._ended_here())
         return self._worst or next((code for code in codes if code), exit_codes.OK)
+
+    def code(self) -> int:
+        """The same, or that an approval was refused."""
+        refused = self._refused or self.session.refused_here
+        return self.turn_code() or (exit_codes.REFUSED if refused else exit_codes.OK)
 
     def _ended_here(self) -> list[TurnFinished]:
         return self.session.ended_here if hasattr(self, "session") else []

@@ -17,6 +17,7 @@ from app.repl.cards import takes_data
 from app.repl.chat import Chat, Quit
 from app.repl.transcript import Line
 
+AN_OBJECT = 'write an object, such as {"reason": "lost"}'
 _STOP = re.compile(r'after "(.+)"$', re.DOTALL)
 
 
@@ -71,9 +72,9 @@ def _object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise Invalid("json", f"not JSON: {error}") from None
+        raise Invalid("json", f"not JSON ({error}): {AN_OBJECT}") from None
     if not isinstance(value, dict):
-        raise Invalid("json", 'write an object, such as {"reason": "lost"}')
+        raise Invalid("json", AN_OBJECT)
     return value
 
 
@@ -117,9 +118,11 @@ async def _decide(chat: Chat, decision: str, answer: dict[str, Any] | None) -> N
 
 
 async def answer(chat: Chat, rest: str) -> None:
-    """A call of the client's own tool, if one waits; else the newest card that takes data."""
+    """A call of the client's own tool, if one waits; else the newest card that takes data, or the answer it names."""
     if chat.session.open_calls:
         return await chat.session.answer_call(chat.session.open_calls[0]["id"], rest)
+    if any(rest.partition(" ")[0] in item["answers"] for item in chat.session.open_deliverables):
+        return await decide(chat, rest)
     for item in reversed(chat.session.open_deliverables):
         takes = [a for a in item["answers"] if takes_data(item["type"], a)]
         if takes:
@@ -176,8 +179,7 @@ async def erase(chat: Chat, rest: str) -> None:
 
 async def agent(chat: Chat, rest: str) -> None:
     if rest:
-        chat.session.writable()
-        await chat.door.configure(chat.who, chat.session.conversation, agent=rest)
+        await chat.session.configure(agent=rest)
         return
     desk = await chat.door.desk(chat.who)
     now = chat.session.snapshot["agent"]
@@ -186,8 +188,7 @@ async def agent(chat: Chat, rest: str) -> None:
 
 async def model(chat: Chat, rest: str) -> None:
     if rest:
-        chat.session.writable()
-        await chat.door.configure(chat.who, chat.session.conversation, model=rest)
+        await chat.session.configure(model=rest)
         return
     desk = await chat.door.desk(chat.who)
     chat.printer.write(chat.session.snapshot["model"] or desk.model)
@@ -268,7 +269,7 @@ _ALL = (
     Command("fail", "[TEXT]", "your own tool did not work", fail, True),
     Command("stop", '[after "WORDS"]', "stop the answer; what was said stays", stop, True),
     Command("new", "", "begin a new conversation", new, True),
-    Command("list", "[N]", "conversations, newest first", looking.list_),
+    Command("list", "[all] [N]", "your conversations, or everybody's, newest first", looking.list_),
     Command("resume", "[ID]", "go to that conversation, or to your last one", resume),
     Command("fork", "[SEQ]", "go on in a copy, from event SEQ or from the end", fork, True),
     Command("agent", "[NAME]", "who answers next, or who there is", agent, True),

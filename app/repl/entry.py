@@ -16,6 +16,7 @@ from agent_core.door import Start
 from agent_core.errors import ParleyError, SetupError
 from app.repl import exit_codes
 from app.repl.chat import Chat, Printer, spoken
+from app.repl.terminal import clean
 from app.repl.transcript import BadTranscript, Step, parse, steps
 
 #: As long as a turn may take, and a little for the way.
@@ -99,7 +100,7 @@ async def talk(options: Options, streams: Streams) -> int:
             await _enter(chat, options)
             return await way.run(chat, entry.place)
         except ParleyError as error:
-            streams.stderr.write(f"parley: {spoken(error)}\n")
+            streams.stderr.write(f"parley: {clean(spoken(error))}\n")
             return exit_codes.of_error(error)
         except asyncio.CancelledError:
             return await _interrupted(chat)
@@ -126,8 +127,10 @@ async def _enter(chat: Chat, options: Options) -> None:
         await chat.resume_last()
     else:
         await chat.new()
-    if options.model:
-        await chat.door.configure(chat.who, chat.session.conversation, model=options.model)
+    known = options.resume or options.fork or options.last
+    agent = options.agent if known else None  # a new one begins with it
+    if options.model or agent:
+        await chat.session.configure(agent=agent, model=options.model)
     if options.record:
         chat.record(options.record)
 
@@ -178,7 +181,7 @@ class Way:
         if self._todo is not None:
             result = await loop.script(chat, self._todo, self.collector, seconds=options.seconds)
             if result.report:
-                self._streams.stderr.write(f"{options.script}, {result.report}\n")
+                self._streams.stderr.write(f"{options.script}, {clean(result.report)}\n")
             return result.code
         if options.prompt is not None:
             text = await asyncio.to_thread(self._streams.stdin.read) if options.prompt == "-" else options.prompt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from app.repl.terminal import one_line
 from app.repl.transcript import Line, write
 
 if TYPE_CHECKING:
+    from agent_core.door import Summary
     from app.repl.chat import Chat
 
 
@@ -137,15 +139,22 @@ def _event(logged: Logged, began: int) -> str:
 
 
 async def list_(chat: Chat, rest: str) -> None:
-    if rest and not rest.isdigit():
-        raise Invalid("count", "write a number, or nothing")
-    lines = []
-    for one in await chat.door.list(chat.who, int(rest or 20)):
-        when = datetime.fromtimestamp(one.updated_at / 1000, UTC).strftime("%m-%d %H:%M")
-        owner = "yours" if one.owner == chat.who.subject else one_line(one.owner, 24)
-        here = "*" if one.conversation == chat.session.conversation else " "
-        lines.append(f"{here} {one.conversation}  {when}  {owner}  {one_line(one.title, 60)}".rstrip())
-    chat.printer.write("\n".join(lines) or "none yet")
+    asked = re.fullmatch(r"(all\b)? *(\d*)", rest)
+    if asked is None:
+        raise Invalid("count", "write a number, all, or nothing")
+    all_, count = asked[1] is not None, int(asked[2] or 20)
+    listed = await chat.door.list(chat.who, count, own=not all_)
+    # An older server tells of others', too.
+    lines = [_listed(chat, one) for one in listed if all_ or one.owner == chat.who.subject]
+    nothing = "none yet" if all_ else "none of yours yet; /list all shows everybody's"
+    chat.printer.write("\n".join(lines) or nothing)
+
+
+def _listed(chat: Chat, one: Summary) -> str:
+    when = datetime.fromtimestamp(one.updated_at / 1000, UTC).strftime("%m-%d %H:%M")
+    owner = "yours" if one.owner == chat.who.subject else one_line(one.owner, 24)
+    here = "*" if one.conversation == chat.session.conversation else " "
+    return f"{here} {one.conversation}  {when}  {owner}  {one_line(one.title, 60)}".rstrip()
 
 
 async def export(chat: Chat, rest: str) -> None:

@@ -50,7 +50,7 @@ async def once(chat: Chat, text: str, *, yes: bool, seconds: float) -> int:
         await chat.abandon()
         chat.printer.write(f"no answer within {seconds:g} s")
         return exit_codes.TIMEOUT
-    return chat.turn_code() or _left_open(chat)
+    return chat.code() or _left_open(chat)
 
 
 def _left_open(chat: Chat) -> int:
@@ -77,7 +77,7 @@ async def lines_of(chat: Chat, lines: AsyncIterator[str], *, seconds: float) -> 
         code = await _one(chat, text, seconds)
         if code is not None:
             return code
-    return chat.turn_code() or _left_open(chat)
+    return chat.code() or _left_open(chat)
 
 
 async def _one(chat: Chat, text: str, seconds: float) -> int | None:
@@ -86,7 +86,7 @@ async def _one(chat: Chat, text: str, seconds: float) -> int | None:
         async with asyncio.timeout(seconds):
             await act(chat, Line("you", text))
     except Quit:
-        return chat.turn_code()
+        return chat.code()
     except TimeoutError:
         await chat.abandon()
         chat.printer.write(f"no answer within {seconds:g} s")
@@ -116,24 +116,29 @@ class Interactive:
         self._leaving = False
 
     async def run(self) -> int:
+        try:
+            await self._decide()  # what waits in a conversation that is gone on with
+            while (text := await self._read()) is not None:
+                await self._do(text)
+                await self._decide()
+        except Quit:
+            return exit_codes.OK
+        except KeyboardInterrupt:
+            return exit_codes.INTERRUPTED
+        return exit_codes.OK
+
+    async def _read(self) -> str | None:
+        """None at the end of what is typed. Raises KeyboardInterrupt for two Ctrl-C."""
         while True:
             try:
                 with patch_stdout(raw=True):  # what happens meanwhile is printed above the prompt
-                    text = await self._reader.read()
+                    return await self._reader.read()
             except EOFError:
-                return exit_codes.OK
+                return None
             except KeyboardInterrupt:
                 if self._twice():
-                    return exit_codes.INTERRUPTED
+                    raise
                 self._printer.write("Ctrl-C again to leave, or /quit")
-                continue
-            try:
-                await self._do(text)
-                await self._decide()
-            except Quit:
-                return exit_codes.OK
-            except KeyboardInterrupt:
-                return exit_codes.INTERRUPTED
 
     async def _do(self, text: str) -> None:
         """Ctrl-C stops the answer, a second one leaves."""

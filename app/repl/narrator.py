@@ -21,6 +21,8 @@ class Note:
 
 
 Told = Line | Note
+#: Why a turn ended, where its owner can do something; customers are told that the page's owner has to.
+OF_THE_MODEL = ("model_misconfigured", "model_unavailable")
 
 
 @dataclass(slots=True)
@@ -49,7 +51,6 @@ class Narrator:
             case e.Logged():
                 return self._tell(item.event)
             case e.Reset():
-                self._calls.clear()
                 return [Note("the conversation was read anew: the server could not go on from there")]
         return []
 
@@ -152,6 +153,8 @@ def _ending(event: e.TurnFinished) -> list[Told]:
     if event.status != "done" or event.code:
         text = f"{event.status}{f': {event.code}' if event.code else ''}"
         out.append(Line("ends", text, f"{text}: {clean(event.aloud)}" if event.aloud else ""))
+    if event.code in OF_THE_MODEL:
+        out.append(Note("parley doctor asks the model, and says what it answers"))
     return [*out, Note(usage(event), usage=True)] if event.milliseconds else out
 
 

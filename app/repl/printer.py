@@ -245,10 +245,18 @@ def asks(event: e.InterruptOpened) -> RenderableType:
     arguments = json.loads(event.arguments)
     for name, value in arguments.items():
         shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        body.append(Text.assemble(f"  {clean(name)}: ", (clean(shown), "bold")))
+        line = Text.assemble(f"  {clean(name)}: ", (clean(shown), "bold"))
+        body.append(line.append(_read_as(event, name), style="dim"))
     if event.editable:
         body.append(Text(f"  may be changed: {', '.join(event.editable)}", style="dim"))
     return _row("asks", Group(*body))
+
+
+def _read_as(event: e.InterruptOpened, name: str) -> str:
+    """What the customer reads instead."""
+    words = [(event.labels or {}).get(name), (event.shown or {}).get(name)]
+    told = ": ".join(clean(word) for word in words if word)
+    return f"  ({told})" if told else ""
 
 
 def _panel(event: e.DeliverableShown) -> RenderableType:

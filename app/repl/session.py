@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from agent_core.door import ClientTool, Conversations, Principal
 from agent_core.errors import Conflict, ParleyError
-from agent_core.events import Cursor, DeliverableShown, Logged, TurnFinished, Watched
+from agent_core.events import Cursor, DeliverableShown, InterruptDecided, Logged, Reset, TurnFinished, Watched
 from agent_core.snapshot import empty, fold
 from app.repl.narrator import Narrator, Told
 from app.repl.transcript import Line
@@ -44,6 +44,7 @@ class Session:
         self.snapshot = empty(conversation)
         self.ended: dict[str, TurnFinished] = {}
         self.ended_here: list[TurnFinished] = []
+        self.refused_here = False  # an approval, or nobody gave it in time
         self.client_tools: list[ClientTool] = []
         self.draft = ""
         self._sinks, self._narrator = sinks, Narrator()
@@ -53,15 +54,16 @@ class Session:
 
     async def open(self, *, silent: bool = False) -> None:
         """Read the past, then watch. `silent`: the past is not shown."""
-        told: list[Told] = []
-        seq = 0
-        while page := await self.door.history(self.who, self.conversation, seq, PAGE):
-            seq = page[-1].seq
-            for logged in page:
-                told += self._fold(logged)
+        told = [one for logged in await self._log(0) for one in self._fold(logged)]
         for sink in self._sinks if not silent else ():
             sink.past(told)
-        self._watching = asyncio.create_task(self._watch(Cursor(seq)))
+        self._watching = asyncio.create_task(self._watch(Cursor(self.seq)))
+
+    async def _log(self, after: int) -> list[Logged]:
+        log: list[Logged] = []
+        while page := await self.door.history(self.who, self.conversation, log[-1].seq if log else after, PAGE):
+            log += page
+        return log
 
     async def aclose(self) -> None:
         if self._telling:
@@ -75,15 +77,30 @@ class Session:
         try:
             async with contextlib.aclosing(self.door.watch(self.who, self.conversation, after)) as watched:  # type: ignore[type-var]
                 async for item in watched:
-                    told = self._fold(item)
-                    if isinstance(item, Logged) and isinstance(item.event, TurnFinished):
-                        self.ended_here.append(item.event)
-                    for sink in self._sinks:
-                        sink.shown(item, told)
-                    self._change.set()
-                    self._acknowledge(item)
+                    if isinstance(item, Reset):
+                        await self._catch_up(item.cursor)
+                    self._take(item)
         finally:
             self._change.set()
+
+    async def _catch_up(self, cursor: Cursor) -> None:
+        """The whole is told anew: of what was missed, each thing by itself first, from the log."""
+        if cursor.seq < self.seq:  # a backup was brought back: what we knew of is gone
+            self._narrator = Narrator()
+        for logged in await self._log(self.seq):
+            if logged.seq <= cursor.seq:
+                self._take(logged)
+
+    def _take(self, item: Watched) -> None:
+        told = self._fold(item)
+        if isinstance(item, Logged) and isinstance(item.event, TurnFinished):
+            self.ended_here.append(item.event)
+        if isinstance(item, Logged) and isinstance(item.event, InterruptDecided):
+            self.refused_here |= item.event.decision in ("rejected", "expired")
+        for sink in self._sinks:
+            sink.shown(item, told)
+        self._change.set()
+        self._acknowledge(item)
 
     def _acknowledge(self, item: Watched) -> None:
         """A card of one's own conversation has been shown."""
@@ -97,11 +114,18 @@ class Session:
             await self.door.acknowledge(self.who, self.conversation, shown.deliverable, shown.version)
 
     def _fold(self, item: Watched) -> list[Told]:
-        fold(self.snapshot, item)
+        self.snapshot = fold(self.snapshot, item)
         self.draft = (self.snapshot["draft"] or {"text": ""})["text"]
         if isinstance(item, Logged) and isinstance(item.event, TurnFinished):
             self.ended[item.event.turn] = item.event
         return self._narrator.tell(item)
+
+    async def configure(self, *, agent: str | None = None, model: str | None = None) -> None:
+        """One of them, or both. What is looked at next knows of it."""
+        self.writable()
+        before = self.seq
+        await self.door.configure(self.who, self.conversation, agent=agent, model=model)
+        await self.until(lambda: self.seq > before)
 
     # ---- waiting
 
