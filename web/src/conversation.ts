@@ -36,6 +36,7 @@ export class Conversation {
   #loading = false;
   #problem = "";
   #signInNeeded = false;
+  #vouched = false; // the page has said who this is; the server may not have answered yet
   #lost = false; // the last words did not reach the server
   #requests: Requests;
   #screen = new Screen();
@@ -74,7 +75,7 @@ export class Conversation {
       connection: this.#snapshot || this.#loading ? this.#connection : !navigator.onLine ? "offline" : this.#lost && unsent.length ? "broken" : "live",
       loading: this.#loading,
       problem: this.#problem,
-      signInNeeded: this.#signInNeeded,
+      signInNeeded: this.#signInNeeded || (this.site.identity_required && !this.#vouched && !this.storage.kept.customer),
       busy: this.#requests.busy,
       notes: this.#requests.notes,
     };
@@ -129,6 +130,8 @@ export class Conversation {
 
   /** The business's server says who this is; what was said before as nobody is theirs, too. */
   identify(identity: string): Promise<void> {
+    this.#vouched = true;
+    this.changed();
     return this.#identify(identity, ++this.#who);
   }
 
@@ -162,6 +165,7 @@ export class Conversation {
   /** Nothing of the customer is left in this browser. */
   logout(): void {
     this.#who++;
+    this.#vouched = false;
     this.#leave();
     this.storage.clear();
     this.api.token = undefined;

@@ -44,6 +44,7 @@ export abstract class DeliverableElement<Payload> extends LitElement {
 
   protected decide(decision: string, answer?: object): void {
     if (!this.open || this.busy) return;
+    this.renderRoot.querySelector("section")?.focus(); // the button that has it goes
     const detail = answer ? { decision, answer } : { decision };
     this.dispatchEvent(new CustomEvent<Answered>("answer", { detail, bubbles: true, composed: true }));
   }
@@ -54,7 +55,7 @@ export abstract class DeliverableElement<Payload> extends LitElement {
 
   /** A card with a title, and what was refused above its buttons. */
   protected framed(title: string, eyebrow: string, state: unknown, body: unknown, footer: unknown): TemplateResult {
-    return html`<section class="card" aria-labelledby="title">
+    return html`<section class="card" aria-labelledby="title" tabindex="-1">
       <header>
         <h2 id="title">${eyebrow ? html`<span class="eyebrow">${eyebrow}</span>` : nothing}<span dir="auto">${harmless(title)}</span></h2>
         ${state}

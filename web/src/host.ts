@@ -23,12 +23,14 @@ export function allowed(origin: string, origins: readonly string[]): boolean {
 
 export class Host {
   #origin: string | undefined;
+  unread = 0;
 
   constructor(
     readonly site: Site,
     readonly orders: Orders,
   ) {
     if (window.parent !== window) addEventListener("message", this.#heard);
+    addEventListener("pageshow", () => this.count(this.unread)); // what is told to a page that falls asleep is lost
   }
 
   get framed(): boolean {
@@ -37,6 +39,11 @@ export class Host {
 
   tell(type: string, fields: object = {}): void {
     if (this.#origin) window.parent.postMessage({ parley: 1, type, ...fields }, this.#origin);
+  }
+
+  count(unread: number): void {
+    this.unread = unread;
+    this.tell("unread", { value: unread });
   }
 
   readonly #heard = (event: MessageEvent): void => {

@@ -19,7 +19,7 @@ type Listener = (value?: unknown) => void;
 interface Command {
   (...call: Call): void;
   q?: ArrayLike<unknown>[];
-  loaded?: boolean;
+  loaded?: string;
 }
 
 const LABELS: Record<string, [open: string, close: string, unread: string]> = {
@@ -30,8 +30,11 @@ const LABELS: Record<string, [open: string, close: string, unread: string]> = {
   ar: ["فتح المحادثة", "إغلاق المحادثة", "غير مقروءة"],
 };
 
+// What the page says of our element gives way (in a shadow tree, what is important outside gives way to what is important
+// inside): it must neither hide it nor become what our fixed boxes are fixed to.
 const STYLE = `
-:host { all: initial; }
+:host { all: initial !important; direction: ltr !important; unicode-bidi: normal !important; }
+:host(.inline) { display: block !important; height: 100% !important; }
 * { box-sizing: border-box; }
 button { position: fixed; z-index: 2147483000; bottom: max(20px, env(safe-area-inset-bottom)); width: 56px; height: 56px; padding: 0;
   display: grid; place-items: center; border: 2px solid transparent; border-radius: 50%; background: var(--accent, #1b1f2a); color: var(--on-accent, #fff);
@@ -56,7 +59,7 @@ iframe { display: block; width: 100%; height: 100%; border: 0; color-scheme: nor
 }
 @media (prefers-reduced-motion: reduce) { button { transition: none; } }
 @media (forced-colors: active) { button { border-color: ButtonText; } .panel { outline: 1px solid CanvasText; } }
-@media print { :host { display: none; } }
+@media print { :host { display: none !important; } }
 `;
 
 /** A frame whose files were of a build that has gone meanwhile stays empty: loaded anew it asks for those that are there. */
@@ -101,10 +104,18 @@ class Widget {
     if (this.options.mode === "launcher") this.#addButton();
     this.#paint(this.options.accent ?? this.#remembered(), this.options.side);
     const place = inline && this.options.target ? document.querySelector(this.options.target) : document.body;
-    (place ?? document.body).append(this.#host);
-    if (inline) this.#host.style.height = "100%";
+    this.#host.classList.toggle("inline", inline);
+    this.#put(place ?? document.body);
     if (inline || this.#wantsOpen) this.open();
     else this.#warmUp();
+  }
+
+  /** In the top layer: to a body that is moved or filtered, what is fixed is fixed to the body. */
+  #put(place: Element): void {
+    place.append(this.#host);
+    if (this.options.mode === "inline" || !this.#host.showPopover) return;
+    this.#host.popover = "manual";
+    this.#host.showPopover();
   }
 
   /** A page that swaps or empties its body takes the widget with it: it comes back, and its frame loads anew. */
@@ -117,7 +128,7 @@ class Widget {
       changes.observe(body, { childList: true });
       if (this.#host.isConnected) return;
       this.#ready = false;
-      body.append(this.#host);
+      this.#put(body);
     });
     changes.observe(document.documentElement, { childList: true });
     changes.observe(document.body, { childList: true });
@@ -344,12 +355,18 @@ function icon(name: string, ...paths: string[]): Element {
 (() => {
   const script = document.currentScript as HTMLScriptElement | null;
   const before = (window as unknown as { parley?: Command }).parley;
-  if (!script?.dataset["site"] || before?.loaded) return; // twice on a page is once
+  const site = script?.dataset["site"];
+  if (!script || !site) return;
+  if (before?.loaded) {
+    // Twice on a page is once.
+    if (before.loaded !== site) console.warn(`parley: the chat of "${before.loaded}" is on this page already; "${site}" is left out`);
+    return;
+  }
   const origin = new URL(script.src).origin;
   const options = read(script.dataset);
   const widget = new Widget(origin, options);
   const parley: Command = (...call) => widget.obey(...call);
-  parley.loaded = true;
+  parley.loaded = site;
   (window as unknown as { parley: Command }).parley = parley;
   for (const call of before?.q ?? []) widget.obey(...(Array.from(call) as Call));
   whenReady(() => widget.start());

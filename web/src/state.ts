@@ -164,6 +164,7 @@ function interruptOpened(e: Watched): Interrupt {
     title: e.title ?? null,
     arguments: e.arguments,
     editable: e.editable ?? [],
+    ...given({ labels: e.labels, shown: e.shown }),
     expires_at: e.expires_at,
     status: "open",
     turn: e.turn,
@@ -173,9 +174,13 @@ function interruptOpened(e: Watched): Interrupt {
 }
 
 function interruptDecided(s: Snapshot, e: Watched): Snapshot {
-  const edited = e.arguments == null ? {} : { arguments: e.arguments };
-  const decided = changed<Interrupt>(s, "interrupt", e.interrupt, { status: e.decision, by: e.by ?? null, ...edited });
-  return { ...decided, open: s.open.filter((id) => id !== e.interrupt) };
+  const edited = given({ arguments: e.arguments, title: e.title });
+  let call = "";
+  const asked = changed<Interrupt>(s, "interrupt", e.interrupt, (i) => {
+    call = i.call;
+    return { status: e.decision, by: e.by ?? null, ...edited };
+  });
+  return { ...changed<Tool>(asked, "tool", call, edited), open: s.open.filter((id) => id !== e.interrupt) };
 }
 
 function shown(s: Snapshot, e: Watched): Snapshot {

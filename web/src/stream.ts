@@ -47,6 +47,7 @@ export class Stream {
     addEventListener("online", this.#hurry);
     addEventListener("offline", this.#gone);
     document.addEventListener("visibilitychange", this.#seen);
+    addEventListener("pageshow", this.#back);
   }
 
   open(): void {
@@ -68,6 +69,7 @@ export class Stream {
     removeEventListener("online", this.#hurry);
     removeEventListener("offline", this.#gone);
     document.removeEventListener("visibilitychange", this.#seen);
+    removeEventListener("pageshow", this.#back);
   }
 
   async #read(abort: AbortController): Promise<void> {
@@ -113,6 +115,11 @@ export class Stream {
   };
 
   readonly #gone = (): void => this.listener.connection("offline");
+
+  /** Out of the browser's memory: what the line brought meanwhile may be lost, and nothing more come of it. */
+  readonly #back = (event: PageTransitionEvent): void => {
+    if (event.persisted) this.#hurry();
+  };
 
   /** A page that slept may have lost its line without hearing of it. */
   readonly #seen = (): void => {

@@ -58,6 +58,9 @@ export interface Interrupt {
   title?: string;
   arguments: string;
   editable: string[];
+  /** What arguments are called, and what is read in the place of their values. */
+  labels?: Record<string, string>;
+  shown?: Record<string, string>;
   expires_at: number;
   status: string; // open | approved | rejected | expired | withdrawn | answered
   by?: string | null;

@@ -59,6 +59,21 @@ test("a broken feed goes on where it broke", async () => {
   await until(() => here.view.connection === "live", "live again");
 });
 
+test("a page that comes back out of the browser's memory trusts no line that it had before", async () => {
+  const here = page();
+  here.say("one");
+  await saw(here, "one");
+  await until(() => here.view.connection === "live", "live");
+  peer.forgetFeeds();
+  peer.happens({ type: "message.added", message: "msg_o", role: "operator", text: "Missed it?", author: "Maya" });
+  const feeds = peer.count(/events$/);
+  dispatchEvent(Object.assign(new Event("pageshow"), { persisted: false }));
+  assert.equal(peer.count(/events$/), feeds);
+  dispatchEvent(Object.assign(new Event("pageshow"), { persisted: true }));
+  await saw(here, "one", "Missed it?");
+  assert.equal(peer.count(/events$/), feeds + 1);
+});
+
 test("a conversation that is gone makes room for a new one", async () => {
   const before = page();
   before.say("one");

@@ -8,7 +8,7 @@ import { Conversation } from "../src/conversation.ts";
 import { Storage } from "../src/storage.ts";
 import type { Message, Site } from "../src/types.ts";
 
-export const SITE = { key: "shop" } as Site;
+export const SITE = { key: "shop", identity_required: false } as Site;
 export let peer: Peer;
 export let url: string;
 export const open: Conversation[] = [];

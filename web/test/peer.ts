@@ -33,6 +33,11 @@ export class Peer {
     this.#feeds.clear();
   }
 
+  /** Every open feed stays open, and nothing comes of it any more. */
+  forgetFeeds(): void {
+    this.#feeds.clear();
+  }
+
   happens(event: Record<string, unknown> & { type: string }): void {
     this.happenTogether(event);
   }

@@ -61,6 +61,9 @@ export class Approval extends LitElement {
         font-weight: 600;
         white-space: pre-wrap;
       }
+      textarea {
+        field-sizing: content;
+      }
       mark {
         padding: 0 0.2em;
         border-radius: 4px;
@@ -95,7 +98,7 @@ export class Approval extends LitElement {
     const values = fields(item.arguments);
     const open = item.status === "open" && item.expires_at > this.now;
     const suspicious = deceives(item.arguments.replace(/\\n/g, "")) || Object.values(values).some((v) => deceives(plain(v)));
-    return html`<section class="card ${open ? "open" : ""}" aria-labelledby="t">
+    return html`<section class="card ${open ? "open" : ""}" aria-labelledby="t" tabindex="-1">
       <header>
         <span class="shield">${icons.shield()}</span>
         <h2 id="t"><span class="eyebrow">${open ? texts.whoAsks : ""}</span>${this.#seen(item.title ?? item.tool)}</h2>
@@ -105,7 +108,7 @@ export class Approval extends LitElement {
         ${open ? html`<p class="muted small">${texts.confirmHint}</p>` : nothing}
         ${suspicious ? html`<p class="careful" role="alert">${texts.hidden}</p>` : nothing}
         <dl>
-          ${Object.entries(values).map(([name, value]) => html`<dt>${label(name)}</dt><dd dir="auto">${this.#value(name, value)}</dd>`)}
+          ${Object.entries(values).map(([name, value]) => html`<dt>${this.#label(name)}</dt><dd dir="auto">${this.#value(name, value)}</dd>`)}
         </dl>
         ${open ? this.#time() : nothing}
       </div>
@@ -121,9 +124,16 @@ export class Approval extends LitElement {
   }
 
   #value(name: string, value: unknown) {
-    if (!this.edited || this.item.status !== "open" || !this.item.editable.includes(name)) return this.#seen(plain(value));
+    if (!this.edited || this.item.status !== "open" || !this.item.editable.includes(name))
+      return this.#seen(this.item.shown?.[name] ?? plain(value));
     const change = (event: Event) => (this.edited = { ...this.edited, [name]: (event.target as HTMLTextAreaElement).value });
-    return html`<textarea rows="2" aria-label=${label(name)} .value=${this.edited[name] ?? ""} @input=${change}></textarea>`;
+    return html`<textarea rows="2" aria-label=${this.#label(name)} .value=${this.edited[name] ?? ""} @input=${change}></textarea>`;
+  }
+
+  /** As the owner calls it; else `customer_number` as people write it. */
+  #label(name: string): string {
+    const words = name.replaceAll("_", " ");
+    return this.item.labels?.[name] ?? words.charAt(0).toUpperCase() + words.slice(1);
   }
 
   #seen(text: string) {
@@ -163,6 +173,7 @@ export class Approval extends LitElement {
   };
 
   #decide(decision: "approve" | "reject"): void {
+    this.renderRoot.querySelector("section")?.focus(); // the button that has it goes
     const detail = decision === "approve" && this.edited ? { decision, args: this.#changed() } : { decision };
     this.dispatchEvent(new CustomEvent("decide", { detail }));
   }
@@ -177,10 +188,4 @@ export class Approval extends LitElement {
 
 function plain(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value, null, 1);
-}
-
-/** `customer_number` as people write it. */
-function label(name: string): string {
-  const words = name.replaceAll("_", " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -154,7 +154,6 @@ export class Chat extends LitElement {
   #sentences = new Sentences();
   #announcer = new Announcer(() => this.requestUpdate());
   #visible = true;
-  #unread = 0;
   #lateTimer: ReturnType<typeof setTimeout> | undefined;
   #scheduled = false;
 
@@ -259,8 +258,7 @@ export class Chat extends LitElement {
   #show(visible: boolean): void {
     this.#visible = visible;
     if (!visible) return this.#voice.end(); // no microphone is open that nobody sees
-    this.#unread = 0;
-    this.#host.tell("unread", { value: 0 });
+    this.#host.count(0);
     void this.#voice.ask();
     void this.updateComplete.then(() => this.log?.toEnd());
   }
@@ -269,7 +267,7 @@ export class Chat extends LitElement {
   #heard(event: Watched): void {
     this.#voice.heard(event);
     const said = event.type === "message.finished" || (event.type === "message.added" && event["role"] === "operator");
-    if (said && !this.#visible) this.#host.tell("unread", { value: ++this.#unread });
+    if (said && !this.#visible) this.#host.count(this.#host.unread + 1);
     const draft = this.#conversation.view.snapshot?.draft;
     if (event.type === "text.delta" && draft) this.#answer(this.#sentences.take(draft.message, draft.text, false));
     if (event.type === "message.finished") this.#answer(this.#sentences.take(event["message"], event["text"], true));

@@ -94,10 +94,11 @@ export class Composer extends LitElement {
           rows="1"
           dir="auto"
           enterkeyhint="send"
-          aria-label=${this.texts.write}
+          aria-label=${this.locked ? this.texts.signIn : this.texts.write}
           aria-describedby=${over > 0 ? "over" : nothing}
           placeholder=${this.texts.write}
-          ?disabled=${this.locked}
+          ?readonly=${this.locked}
+          aria-disabled=${this.locked || nothing}
           .value=${this.text}
           @input=${this.#input}
           @keydown=${this.#key}

@@ -81,7 +81,7 @@ export class AlertElement extends DeliverableElement<AlertPayload> {
       warning: texts.alertWarning,
       danger: texts.alertDanger,
     }[alert.level];
-    return html`<section class="alert ${alert.level}" aria-labelledby="title">
+    return html`<section class="alert ${alert.level}" aria-labelledby="title" tabindex="-1">
       <span class="sign">${SIGNS[alert.level]()}</span>
       <div class="words">
         <h2 id="title"><span class="eyebrow">${level}</span><span dir="auto">${harmless(alert.title)}</span></h2>
