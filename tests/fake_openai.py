@@ -89,9 +89,10 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Raw:
-    """These bytes, as an event stream."""
+    """These bytes, as an event stream or whatever they are called."""
 
     body: bytes
+    kind: str = "text/event-stream"
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ class FakeOpenAI:
                     await asyncio.Event().wait()
                     return web.Response()
                 case Raw():
-                    return web.Response(body=step.body, content_type="text/event-stream")
+                    return web.Response(body=step.body, content_type=step.kind)
                 case Answer():
                     return await _stream(request, step, frames)
         except (asyncio.CancelledError, ConnectionError):

@@ -8,7 +8,7 @@ import base64
 import os
 import sys
 import time
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
@@ -21,8 +21,15 @@ from mcp_types import (
     TextContent,
     ToolAnnotations,
 )
+from pydantic import BaseModel, Field
 
 BOMB = {"$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 8} for n in range(6)} | {"d6": {}}}
+
+
+class Riddle(BaseModel):
+    """Declares of itself what takes ages to be compared with it."""
+
+    word: Annotated[str, Field(json_schema_extra={"pattern": "^(a+)+$"})] = "a" * 60 + "b"
 
 
 def create_server(name: str = "faulty", *, description: str = "Say it back.", absurd: bool = False) -> MCPServer:
@@ -130,6 +137,10 @@ def create_server(name: str = "faulty", *, description: str = "Say it back.", ab
         await context.notify_tools_changed()
         return "redefined"
 
+    @server.tool()
+    async def riddle() -> Riddle:
+        return Riddle()
+
     if absurd:
         _add_absurd(server)
     return server
@@ -144,6 +155,8 @@ def _add_absurd(server: MCPServer) -> None:
         "deep": deep,
         "huge": {"properties": {"x": {"description": "x" * 100_000}}},
         "elsewhere": {"properties": {"x": {"$ref": "http://127.0.0.1:9/schema.json"}}},
+        "beside": {"properties": {"x": {"$dynamicRef": "http://127.0.0.1:9/schema.json"}}},
+        "behind": {"properties": {"$ref": {"$ref": "http://127.0.0.1:9/schema.json"}}},
         "recursive": {"$defs": {"t": {"properties": {"t": {"$ref": "#/$defs/t"}}}}, "$ref": "#/$defs/t"},
         "a.b c": {},
     }

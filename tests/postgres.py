@@ -21,7 +21,7 @@ from tests.ports import free_port
 #: Where Debian and Ubuntu keep the server's programs, which are on nobody's PATH.
 DEBIAN = Path("/usr/lib/postgresql")
 READY = "ready to accept connections"
-START_SECONDS = 30
+START_SECONDS = 60
 #: The tests ask what is written, not whether the disk holds it through a power cut.
 QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=32MB", "max_connections=200")
 

@@ -77,6 +77,20 @@ def create_server() -> MCPServer:
     return server
 
 
+def create_slow_server() -> MCPServer:
+    """The same business, whose prices take as long as the test wants."""
+    server = MCPServer("shop", log_level="WARNING")
+
+    @server.tool()
+    async def get_offer(offer_id: str) -> dict[str, Any]:
+        """An offer, priced."""
+        THE_SHOP.running.set()
+        await THE_SHOP.go.wait()
+        return OFFER | {"offer_id": offer_id}
+
+    return server
+
+
 def create_changed_server() -> MCPServer:
     """The same business after a release: what was asked for before no longer fits."""
     server = MCPServer("shop", log_level="WARNING")

@@ -53,7 +53,12 @@ APPROVED: list[Event] = [
     e.MessageAdded("msg_5", "user", "Lock it", "turn_4", client_message_id="mine-3"),
     e.TurnStarted("turn_4", "lead"),
     e.ToolCalled("call_3", "turn_4", "lead", "lock", '{"card":"7"}'),
-    e.InterruptOpened("int_1", "turn_4", "call_3", "lock", '{"card":"7"}', "abc", "ana", LATER, editable=("note",)),
+    e.InterruptOpened(
+        *("int_1", "turn_4", "call_3", "lock", '{"card":"7"}', "abc", "ana", LATER),
+        editable=("note",),
+        labels={"card": "Card"},
+        shown={"card": "No. 7"},
+    ),
     e.TurnWaiting("turn_4", ("int_1",)),
     e.InterruptDecided("int_1", "approved", by="ana"),
     e.TurnResumed("turn_4", 2, "decided"),

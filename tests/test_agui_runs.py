@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,10 +12,13 @@ import pytest
 from pydantic import SecretStr
 
 from agent_core import events as e
+from agent_core import log
 from agent_core import snapshot as snapshots
 from agent_core.door import Receipt
 from agent_core.errors import NotFound
 from agent_core.events import Cursor, Logged, TextDelta, Watched
+from agent_core.settings import Settings
+from app.repl.attach import DEVELOPER
 from tests.conftest import OpenCore
 from tests.scripted import Call, Hold, Say, ScriptedModels
 from tests.wire import Reader, Served, Visitor, serving
@@ -83,6 +87,13 @@ async def test_what_no_customer_can_say_is_refused_and_named(
         assert await stored(visitor) == []
 
 
+async def test_a_runs_name_is_kept_and_so_is_short(core: OpenCore, settings: Any) -> None:
+    async with core("Hello.") as door, serving(settings, door) as served:
+        visitor = await served.visitor()
+        assert await refused(visitor, run_input(user("1", "Hi"), runId="r" * 201)) == "runId"
+        assert said(await run(visitor, run_input(user("1", "Hi"), runId="r" * 200))) == "Hello."
+
+
 async def test_history_is_the_servers_and_what_the_client_replays_of_it_is_ignored(
     core: OpenCore, settings: Any
 ) -> None:
@@ -115,6 +126,24 @@ async def test_text_in_parts_is_taken_as_one(core: OpenCore, settings: Any) -> N
         visitor = await served.visitor()
         await run(visitor, run_input(user("1", [{"type": "text", "text": "One"}, {"type": "text", "text": "Two"}])))
         assert (await stored(visitor))[0] == ("user", "One\nTwo")
+
+
+async def test_what_a_client_sent_is_not_kept_while_the_answer_is_streamed(core: OpenCore, settings: Any) -> None:
+    hold = Hold()
+    async with core([hold, "Now."]) as door, serving(settings, door) as served:
+        visitor = await served.visitor()
+        body = json.dumps(run_input(user("1", "Hi"), state={"draft": ["as long as a conversation"]}))
+        headers = {**visitor.headers, "Content-Type": "application/json"}
+        async with served.http.stream("POST", "/agui/run", content=body, headers=headers) as answer:
+            assert answer.status_code == 200
+            await asyncio.wait_for(hold.reached.wait(), 20)
+            gc.collect()
+            kept = [
+                x for x in gc.get_objects() if isinstance(x, dict) and "draft" in x and "as long" in str(x["draft"])
+            ]
+            hold.go.set()
+            await answer.aread()
+        assert kept == []
 
 
 async def test_a_run_that_waits_behind_another_ends_with_its_own_answer(core: OpenCore, settings: Any) -> None:
@@ -265,7 +294,7 @@ class Tape:
     async def snapshot(self, *_: Any) -> dict[str, Any]:
         return snapshots.fold_all(snapshots.empty("conv_"), TAPE)
 
-    async def list(self, *_: Any) -> list[Any]:
+    async def list(self, *_: Any, **__: Any) -> list[Any]:
         raise ZeroDivisionError("a bug, with a path: /srv/secret")
 
     async def stop(self, *_: Any) -> bool:
@@ -290,6 +319,48 @@ async def test_a_stock_client_is_told_the_state_whole_and_the_messages_anew_when
     told = next(event for event in events if event["type"] == "MESSAGES_SNAPSHOT")["messages"]
     assert [message["content"] for message in told] == ["Hi"]
     assert said(events).endswith("The whole.")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_words_that_are_lost_when_another_process_stops_their_turn_are_withdrawn(
+    core: OpenCore, settings: Settings
+) -> None:
+    """It knows of an answer what is saved. Who has read more is told, before the run is over, that it does not stand."""
+    shared = settings.model_copy(update={"secret": SecretStr("s" * 32)})
+    async with core(["Half a ", Hold()]) as here, core() as there, serving(shared, here) as served:
+        visitor = await served.visitor()
+        started = await served.http.post("/conversations", json={"thread": "t"}, headers=visitor.headers)
+        conversation = started.json()["conversation"]
+        body = run_input(user("1", "Hi"))
+        events: list[dict[str, Any]] = []
+        async with (
+            asyncio.timeout(30),
+            served.http.stream("POST", "/agui/run", json=body, headers=visitor.headers) as stream,
+        ):
+            async for line in stream.aiter_lines():
+                if not line.startswith("data: "):
+                    continue
+                events.append(json.loads(line.removeprefix("data: ")))
+                if events[-1]["type"] == "TEXT_MESSAGE_CONTENT" and said(events) == "Half a ":
+                    await _forget_what_is_saved(here, conversation, "Half a ")
+                    assert await there.stop(DEVELOPER, conversation)
+        assert said(events) == "Half a "
+        ending = [
+            event for event in events if event["type"] in ("TEXT_MESSAGE_END", "MESSAGES_SNAPSHOT", "RUN_FINISHED")
+        ]
+        assert [event["type"] for event in ending[-3:]] == ["TEXT_MESSAGE_END", "MESSAGES_SNAPSHOT", "RUN_FINISHED"]
+        assert [message["content"] for message in ending[-2]["messages"]] == ["Hi"]
+        assert ending[-1]["outcome"] == {"type": "cancelled"}
+        assert await stored(visitor) == [("user", "Hi")]
+
+
+async def _forget_what_is_saved(door: Any, conversation: str, words: str) -> None:
+    """As if the other process had been faster than the first saving."""
+    saved = None
+    while saved is None or saved[3] != words:
+        saved = await door._db.read(lambda c: log.read_draft(c, conversation))
+    await door._db.write(lambda c: log.drop_draft(c, conversation))
 
 
 async def test_a_bug_is_an_apology_with_a_request_id_and_nothing_of_what_is_behind(taped: Served) -> None:

@@ -21,7 +21,7 @@ from agent_core.events import (
     TurnWaiting,
 )
 from tests.conftest import ANA, BOB, MAYA, each_database
-from tests.scripted import Call
+from tests.scripted import Call, Hold
 
 pytestmark = each_database
 
@@ -92,6 +92,31 @@ async def test_the_customer_may_change_what_the_rule_lets_them_and_nothing_else(
         assert json.loads((await watch.event(InterruptDecided)).arguments) == edited
 
 
+async def test_what_the_call_is_called_names_what_was_run(core, settings, watching):
+    settings.team_file.write_text(settings.team_file.read_text().replace("card {card}", "card {card}: {note}"))
+    async with core([Call("lock", {"card": "A-1", "note": "lost"})], "Locked.") as door:
+        conversation, watch, interrupt = await asked(door, watching)
+        assert interrupt.title == "Locking card A-1: lost"
+        edited = {"card": "A-1", "note": "stolen"}
+        await door.decide(ANA, conversation, interrupt.interrupt, "approve", arguments=edited)
+        await watch.event(TurnFinished)
+        items = (await door.snapshot(ANA, conversation))["items"]
+        told = [(i["title"], json.loads(i["arguments"])) for i in items if i["kind"] in ("tool", "interrupt")]
+        assert told == [("Locking card A-1: stolen", edited)] * 2
+
+
+async def test_the_model_reads_what_was_run_and_not_what_it_had_asked_for(core, watching):
+    async with core([LOCK], "Locked.", "It was lost on the train.") as door:
+        conversation, watch, interrupt = await asked(door, watching)
+        edited = {"card": "A-1", "note": "lost on the train"}
+        await door.decide(ANA, conversation, interrupt.interrupt, "approve", arguments=edited)
+        await watch.event(TurnFinished)
+        second = await door.say(ANA, conversation, "Where did I lose it?", client_message_id="m2")
+        await watch.event(TurnFinished, turn=second.turn)
+        for seen in door.turns._shop.models.seen[1:]:
+            assert [json.loads(i["arguments"]) for i in seen if i.get("type") == "function_call"] == [edited]
+
+
 @pytest.mark.parametrize("given", [True, 1.0, 1])
 def test_what_may_not_change_reaches_the_tool_as_it_was_shown(given):
     row = SimpleNamespace(arguments='{"card":"A-1","pieces":1}', editable='["note"]')
@@ -140,6 +165,22 @@ async def test_who_writes_on_instead_of_answering_withdraws_the_question(core, w
         assert shop.count("lock") == 0
         roles = [i.get("type", i.get("role")) for i in door.turns._shop.models.seen[-1]]
         assert roles == ["user", "function_call", "function_call_output", "user"]
+
+
+async def test_who_writes_on_is_answered_in_the_order_of_writing(core, watching):
+    hold = Hold()
+    async with core([hold, LOCK], "About the bill.", "About the shop.") as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Lock my card", client_message_id="m1")
+        await asyncio.wait_for(hold.reached.wait(), 10)
+        second = await door.say(ANA, conversation, "And my bill?", client_message_id="m2")
+        watch = watching(door, ANA, conversation)
+        hold.go.set()
+        await watch.event(TurnWaiting)
+        third = await door.say(ANA, conversation, "Is the shop open?", client_message_id="m3")
+        await watch.event(TurnFinished, turn=third.turn)
+        said = [(e.turn, e.text) for e in watch.events if isinstance(e, MessageFinished)]
+        assert said == [(second.turn, "About the bill."), (third.turn, "About the shop.")]
 
 
 async def test_two_questions_of_one_answer_wait_for_both_decisions(core, watching, shop):

@@ -9,16 +9,20 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent_core import open_core
 from agent_core.errors import SetupError
+from agent_core.settings import read_settings
 from app.repl.entry import Options, Streams, talk
 from app.repl.transcript import BadTranscript
-from tests.conftest import TEAM
+from tests.conftest import ANA, TEAM
 from tests.fake_openai import Answer, FakeOpenAI, Refuse, ToolCall
 
 pytestmark = pytest.mark.timeout(180)  # each start of the command loads all of it
@@ -141,11 +145,83 @@ async def test_a_wrong_setting_is_one_line_that_names_it(parley, command):
     assert ran.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", [["serve"], ["chat", "-p", "Hi"]])
+async def test_a_database_that_can_not_be_made_is_one_line_that_names_it(parley, command):
+    ran = await parley.run(*command, PARLEY_PORT="0", PARLEY_DATABASE_URL=f"sqlite:///{parley.folder}/team.yaml/p.db")
+    assert ran.code == 2
+    assert ran.err.startswith("parley: PARLEY_DATABASE_URL: ")
+    assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("server", ["http://127.0.0.1:9", "localhost"])
+async def test_a_server_that_can_not_be_reached_is_said_to_be(parley, server):
+    with pytest.raises(SetupError, match=f"^--server: the server at {server} can't be reached: "):
+        await parley.chat(Options(server=server, prompt="Hi"))
+
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31mred\u202e"
+
+
+def harmless(text: str) -> bool:
+    return "owned" in text and not set(text) & set("\x1b\x07\x9b\u202e")
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[str, Any], tuple[int, Any]]) -> AsyncIterator[str]:
+    """The address of a server that answers a request, its method and its body, with a status and what is said."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = re.search(r"content-length: *(\d+)", head, re.IGNORECASE)
+        asked = json.loads(await reader.readexactly(int(length[1])) if length else b"null")
+        status, said = answer(head.partition(" ")[0], asked)
+        body = json.dumps(said).encode()
+        kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close"
+        writer.write(f"HTTP/1.1 {status} So\r\n{kind}\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_what_a_tool_server_writes_of_its_failure_cannot_command_the_terminal(parley):
+    def refuse(_method: str, asked: Any) -> tuple[int, Any]:
+        return 200, {"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32603, "message": EVIL}}
+
+    async with answering(refuse) as address:
+        (parley.folder / "evil.yaml").write_text(
+            f"{{name: e, label: Evil, start: a, servers: [{{name: far, url: '{address}/mcp'}}], "
+            "agents: [{name: a, description: A., instructions: B.}]}"
+        )
+        ran = await parley.run("doctor", PARLEY_TEAM_FILE="evil.yaml")
+    assert harmless(ran.out)
+    assert harmless(ran.err)
+
+
+@pytest.mark.parametrize("listing", [200, 500])
+async def test_what_another_server_refuses_with_cannot_command_the_terminal(parley, listing):
+    def refuse(method: str, _asked: Any) -> tuple[int, Any]:
+        error = {"error": {"message": EVIL}}
+        return (listing, {"conversations": [], **error}) if method == "GET" else (400, error)
+
+    async with answering(refuse) as address:
+        ran = await parley.run("chat", "--server", address, "-p", "Hi", PARLEY_SERVICE_TOKEN="s" * 32)
+    assert ran.code != 0
+    assert harmless(ran.err)
+
+
 async def test_once_answers_and_leaves(parley):
     parley.fake.script(Answer("Hello ", "there."))
     ran = await parley.run("chat", "-p", "Hi")
     assert (ran.code, ran.out) == (0, "Hello there.\n")
     assert "in all" in ran.err
+
+
+async def test_a_proxy_of_a_kind_that_the_sdk_can_not_use_is_in_nobodys_way(parley):
+    parley.fake.script(Answer("Hello."))
+    ran = await parley.run("chat", "-p", "Hi", ALL_PROXY="socks5://127.0.0.1:9")
+    assert (ran.code, ran.out) == (0, "Hello.\n")
 
 
 async def test_once_reads_from_standard_input_and_goes_on_with_the_last_conversation(parley):
@@ -183,6 +259,7 @@ async def test_a_provider_that_refuses_is_exit_code_3(parley):
     ran = await parley.chat(Options(prompt="Hi"))
     assert ran.code == 3
     assert "ends  > failed: model_misconfigured" in ran.err
+    assert "# parley doctor asks the model, and says what it answers\n" in ran.err
 
 
 async def test_a_conversation_that_is_not_there_is_a_mistake_of_the_caller(parley):
@@ -200,6 +277,25 @@ async def test_agent_model_and_language_are_chosen_at_the_start(parley):
     assert parley.fake.seen[-1].body["model"] == "gpt-other"
 
 
+async def test_the_last_conversation_goes_on_with_another_agent(parley):
+    parley.fake.script(Answer("One."))
+    await parley.chat(Options(prompt="Hi"))
+    status = await parley.chat(Options(last=True, agent="expert"), "/status\n")
+    assert "# agent         expert" in status.out
+
+
+async def test_no_option_changes_a_customers_conversation(parley):
+    async with open_core(read_settings()) as door:
+        conversation = await door.start(ANA)
+    for option in ({"model": "other"}, {"agent": "expert"}):
+        ran = await parley.chat(Options(resume=conversation, prompt="/status", **option))
+        assert (ran.code, ran.out) == (2, "")
+        assert "This is a customer's conversation" in ran.err
+    async with open_core(read_settings()) as door:
+        snapshot = await door.snapshot(ANA, conversation)
+    assert (snapshot["model"], snapshot["agent"]) == (None, "lead")
+
+
 async def test_a_script_that_is_no_transcript_is_refused_before_anything_starts(parley):
     (parley.folder / "s.txt").write_text("hello\n")
     with pytest.raises(BadTranscript, match="line 1"):
@@ -215,6 +311,8 @@ async def test_a_script_that_is_no_transcript_is_refused_before_anything_starts(
 async def test_ways_that_do_not_go_together_are_refused(parley):
     assert (await parley.run("chat", "-c", "--fork", "conv_1")).code == 2
     assert (await parley.run("chat", "-p", "Hi", "--script", "s.txt")).code == 2
+    told = await parley.run("chat", "-c", "--language", "de")
+    assert (told.code, "--language do not go together" in told.err) == (2, True)
 
 
 async def test_ctrl_c_keeps_what_was_said_and_is_exit_code_130(parley):
@@ -280,6 +378,24 @@ async def test_where_to_serve_may_be_said_on_the_command_line(parley):
         async with asyncio.timeout(90):
             said = (await server.stdout.readline()).decode()
         assert said.startswith("Parley is ready: http://127.0.0.1:")
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+async def test_a_server_with_a_team_of_ones_own_names_its_chat_and_says_that_no_model_is_set(parley):
+    (parley.folder / "inn.yaml").write_text(
+        "{name: inn, label: The Inn, start: a, agents: [{name: a, description: A., instructions: B.}]}"
+    )
+    no_model = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
+    server = await parley.start("serve", "--port", "0", PARLEY_TEAM_FILE="inn.yaml", **no_model)
+    assert server.stdout is not None
+    try:
+        async with asyncio.timeout(90):
+            said = [(await server.stdout.readline()).decode() for _ in range(3)]
+        address = said[0].removeprefix("Parley is ready: ").strip()
+        assert said[1] == f"The chat alone:  {address}/widget/demo?mode=page\n"
+        assert said[2].startswith("No model is set: a demo without lines for this team answers")
     finally:
         server.terminate()
         await server.wait()

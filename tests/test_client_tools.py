@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from agent_core import intake
 from agent_core.door import ClientTool
 from agent_core.errors import Conflict, Invalid, NotFound
 from agent_core.events import ToolCalled, ToolFinished, TurnFinished, TurnWaiting
-from tests.conftest import ANA, BOB, each_database
+from tests.conftest import ANA, BOB, each_database, sqlite_only
 from tests.scripted import Call
 
 pytestmark = each_database
@@ -48,6 +51,53 @@ async def test_a_tool_of_the_client_has_a_name_that_every_provider_takes(core, n
             tool = ClientTool(name, "mine", {"type": "object"})
             await door.say(ANA, conversation, "Hi", client_message_id="m1", client_tools=[tool])
         assert refused.value.field == "tools.0.name"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"type": "string"},
+        {"type": 5},
+        {"properties": []},
+        {"type": "object", "required": "name"},
+        {"$schema": ["odd"]},
+        {"$schema": 7},
+        {"$schema": "http://["},
+    ],
+)
+async def test_a_tool_of_the_client_takes_what_a_schema_says(core, parameters):
+    """Else the provider would refuse the turn, and the owner's settings would be blamed."""
+    async with core() as door:
+        conversation = await door.start(ANA)
+        with pytest.raises(Invalid) as refused:
+            tool = ClientTool("locate", "mine", parameters)
+            await door.say(ANA, conversation, "Hi", client_message_id="m1", client_tools=[tool])
+        assert refused.value.field == "tools.0.parameters"
+
+
+@sqlite_only
+def test_a_tool_of_the_client_that_takes_nothing_need_not_say_so():
+    kept = json.loads(intake.client_tools([ClientTool("locate", "mine", {})], lambda _name: False) or "")
+    assert kept[0]["parameters"] == {"type": "object", "properties": {}}
+
+
+@sqlite_only
+def test_a_tool_of_the_client_may_be_written_in_an_older_schema():
+    pair = {"type": "array", "items": [{"type": "number"}, {"type": "number"}]}
+    older = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "properties": {"place": pair}}
+    assert intake.client_tools([ClientTool("locate", "mine", older)], lambda _name: False)
+
+
+@sqlite_only
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("number", ["03", "04"])
+def test_a_schema_that_takes_ages_to_check_is_refused(number):
+    """The older ones want each value to be another than all the others."""
+    slow = {"$schema": f"http://json-schema.org/draft-{number}/schema#", "enum": [{str(n): n} for n in range(6_000)]}
+    tools = [ClientTool("fine", "mine", {}), ClientTool("locate", "mine", slow)]
+    with pytest.raises(Invalid) as refused:
+        intake.client_tools(tools, lambda _name: False)
+    assert refused.value.field == "tools.1.parameters"
 
 
 @pytest.mark.parametrize("odd", ["a\x00b", "a\ud83d"], ids=["NUL", "half a character"])

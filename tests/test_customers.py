@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from agent_core.door import Principal
 from agent_core.errors import Invalid
 from agent_core.settings import Settings, read_settings
 from agent_core.site import customer_subject
+from agent_core.tables import team_versions
 from app import customer_book
 from app.remote import open_remote
 from app.tokens import Tokens
-from tests.conftest import OpenCore
+from tests.conftest import OpenCore, each_database
+from tests.scripted import Hold
 from tests.test_cli import Parley, parley
 
 __all__ = ["parley"]
@@ -31,6 +35,7 @@ async def start(door: Any, *whose: Principal) -> list[str]:
     return [await door.start(who) for who in whose]
 
 
+@each_database
 async def test_all_of_a_customer_is_erased_and_nothing_else(core: OpenCore, settings: Settings) -> None:
     many = customer_book.PAGE + 1
     async with core("Noted.") as door:
@@ -49,6 +54,32 @@ async def test_all_of_a_customer_is_erased_and_nothing_else(core: OpenCore, sett
         await customer_book.erase(settings, "shop", "C-1001", yes=True)
     async with core() as door:
         assert [len(await door.list(who)) for who in (MIRA, JONAS, ELSEWHERE)] == [0, 1, 1]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_beside_the_servers_of_a_postgresql_nothing_else_is_begun_or_changed(
+    core: OpenCore, watching: Any, settings: Settings, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(settings.team_file.read_text().replace("You help.", "You help little."))
+    there = settings.model_copy(update={"team_file": other})
+    hold = Hold()
+    async with core(["Noted, ", hold, "Mira."]) as door:
+        conversation, his = await start(door, MIRA, JONAS)
+        before = await door.snapshot(JONAS, his)
+        watch = watching(door, MIRA, conversation)
+        await door.say(MIRA, conversation, "I live in Lindenstr. 14", client_message_id="1")
+        await hold.reached.wait()
+        (kept,) = json.loads(await customer_book.export(there, "shop", "C-1001"))
+        assert [turn["status"] for turn in kept["turns"]] == ["running"]
+        told = await customer_book.erase(there, "shop", "C-1001", yes=True)
+        assert told.startswith("1 conversations of C-1001 at shop are erased; ")
+        await watch.over()
+        assert await door.list(MIRA) == []
+        assert await door.snapshot(JONAS, his) == before
+        numbers = sa.select(team_versions.c.number)
+        assert await door.turns._shop.database.read(lambda c: c.execute(numbers).scalars().all()) == [1]
 
 
 async def test_a_running_server_does_it_itself(parley: Parley) -> None:

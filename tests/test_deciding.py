@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import sqlalchemy as sa
 
 from agent_core.errors import Conflict, Invalid, NotFound
 from agent_core.events import (
@@ -14,6 +15,7 @@ from agent_core.events import (
     ToolFinished,
     TurnFinished,
 )
+from agent_core.tables import deliverables
 from tests.conftest import ANA, BOB, MAYA, each_database
 from tests.scripted import Call
 
@@ -63,6 +65,26 @@ async def test_a_decision_starts_a_turn_that_knows_of_it(core, watching):
         decided = await watch.event(DeliverableDecided)
         assert decided.answer == {"chosen": ["b"]}
         assert "Plan B" in door.turns._shop.models.seen[-1][-1]["content"]
+
+
+async def test_a_decision_that_is_sent_again_names_the_turn_that_went_on_from_it(core, watching):
+    async with core([CHOICES], "Please choose.", "Plan B it is.") as door:
+        conversation, watch, deliverable = await shown(door, watching)
+        choice = (ANA, conversation, deliverable.deliverable, 1, "choose", {"chosen": ["b"]})
+        first = await door.decide_deliverable(*choice)
+        await watch.event(TurnFinished, turn=first.turn)
+        again = await door.decide_deliverable(*choice)
+        assert (again.turn, again.replayed) == (first.turn, True)
+
+
+async def test_what_has_expired_can_not_be_decided_any_more(core, watching):
+    async with core([CHOICES], "Please choose.") as door:
+        conversation, _watch, deliverable = await shown(door, watching)
+        over = sa.update(deliverables).values(expires_at=1)
+        await door.turns._shop.database.write(lambda connection: connection.execute(over))
+        with pytest.raises(Conflict) as refused:
+            await door.decide_deliverable(ANA, conversation, deliverable.deliverable, 1, "none")
+        assert "no longer valid" in refused.value.aloud
 
 
 async def test_fifty_decisions_at_once_are_one(core, watching):

@@ -20,7 +20,7 @@ from mcp.server.mcpserver import MCPServer
 
 from agent_core.deliverable import ALOUD_CHARACTERS, PAYLOAD_BYTES
 from agent_core.deliverables import DELIVERABLES, collect
-from agent_core.errors import Conflict, Invalid, ToolError
+from agent_core.errors import Conflict, Invalid, SetupError, ToolError
 from tools.telecom.server import create_server
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -665,11 +665,27 @@ async def test_one_class_in_one_file_is_all_that_a_new_kind_takes(house: Path) -
 def test_two_kinds_of_one_name_are_an_error(house: Path) -> None:
     (house / "callback.py").write_text(CALLBACK_KIND)
     (house / "ring.py").write_text(CALLBACK_KIND)
-    with pytest.raises(ValueError, match=r"house_kinds\.ring and house_kinds\.callback both define displayCallback"):
+    both = r"house_kinds/ring\.py: house_kinds\.callback and house_kinds\.ring both define displayCallback"
+    with pytest.raises(SetupError, match=both):
         collect("house_kinds", [str(house)])
 
 
 def test_a_kind_that_lacks_something_is_an_error(house: Path) -> None:
-    (house / "callback.py").write_text(CALLBACK_KIND.replace("def aloud", "def said"))
-    with pytest.raises(TypeError, match="aloud"):
+    (house / "callback.py").write_text(CALLBACK_KIND.replace("def aloud", "def said").replace("answers", "replies"))
+    with pytest.raises(SetupError, match=r"house_kinds/callback\.py: DisplayCallback has no answers, aloud"):
+        collect("house_kinds", [str(house)])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("import Card, ", "import Money, ", "ImportError: cannot import name 'Money'"),
+        ("class DisplayCallback(", "class DisplayCallback((", "SyntaxError"),
+        ('name = "displayCallback"', "name = displayCallback", "NameError: name 'displayCallback' is not defined"),
+    ],
+)
+def test_a_mistake_in_a_kinds_file_is_said_with_its_line(house: Path, before: str, after: str, says: str) -> None:
+    assert before in CALLBACK_KIND
+    (house / "callback.py").write_text(CALLBACK_KIND.replace(before, after))
+    with pytest.raises(SetupError, match=rf"house_kinds/callback\.py, line \d+: {says}"):
         collect("house_kinds", [str(house)])

@@ -168,6 +168,31 @@ def test_what_it_does_not_understand_it_says():
     assert "did not understand" in move.text
 
 
+HOTEL = ["find_rooms", "cancel_booking", "displayChoices"]
+
+
+@pytest.mark.parametrize("language", list(LANGUAGE))
+def test_for_a_team_of_ones_own_it_speaks_for_no_company_and_names_what_can_be_ordered(language):
+    for words in ("Hello", "I lost my phone", "a room, please", "Ich möchte mit einem Menschen sprechen"):
+        (move,) = said(words, language, tools=HOTEL, handoffs=("complaint", "human"))
+        assert "obalt" not in move.text
+        assert "كوبالت" not in move.text
+        assert "`!tool NAME" in move.text
+        assert "`cancel_booking`, `displayChoices`, `find_rooms`, `transfer_to_complaint`" in move.text
+    assert len({said("Hello", one, tools=HOTEL)[0].text for one in LANGUAGE}) == len(LANGUAGE)
+
+
+def test_for_a_team_of_ones_own_it_is_not_sent_about_for_a_tool_that_is_not_on_offer():
+    (move,) = said("!tool call_colleague {}", tools=HOTEL, handoffs=("greeter", "complaint"))
+    assert "`call_colleague` is not on offer here" in move.text
+    assert said("!tool find_rooms {}", tools=HOTEL) == [Call("find_rooms", {})]
+
+
+def test_an_agent_of_the_demo_whose_tools_are_all_out_of_order_is_still_one_of_the_demos():
+    (move,) = said("I want a person", tools=["displayChoices"])
+    assert move == Call("transfer_to_human", {})
+
+
 def test_it_repeats_what_a_failed_tool_said():
     items = [
         {"role": "user", "content": "Show me your plans"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mcp
 import pytest
 
+from agent_core import wording
 from agent_core.deliverables import DELIVERABLES
 from agent_core.gateway import title
 from agent_core.settings import DEMO_TEAM
@@ -76,6 +77,19 @@ async def test_every_rule_is_about_a_tool_and_about_arguments_that_it_has(offere
         assert {*rule.editable, *([rule.of] if rule.of else [])} <= set(known), name
 
 
+@pytest.mark.parametrize("language", TEAM.language.allowed)
+async def test_a_customer_who_is_asked_for_a_yes_reads_no_name_and_no_code(offered, language):
+    for name, rule in TEAM.tools.items():
+        if not rule.approval:
+            continue
+        known = offered[name].input_schema["properties"]
+        assert list(wording.astray(rule, known)) == []
+        assert set(wording.labels(rule, language)) == set(known), name
+        for argument, schema in known.items():
+            for code in schema.get("enum", ()):
+                assert rule.values[argument][code].get(language), (name, code)
+
+
 def test_what_covers_an_order_and_what_agents_show_are_deliverables():
     shown = {name for agent in TEAM.agents for name in agent.deliverables}
     assert shown == set(DELIVERABLES)
@@ -118,6 +132,11 @@ async def test_titles_fill_in_from_what_a_call_must_have(offered, language):
     assert len(set(texts)) == len(texts)
 
 
+def test_operators_find_whom_the_last_agent_has_called_a_person_for():
+    assert TEAM.agents[-1].tools == ("transfer_to_operator",)
+    assert TEAM.calling_a_person >= set(TEAM.agents[-1].tools)
+
+
 def test_every_agent_but_the_last_leads_to_a_person_and_all_can_be_reached():
     reached, ahead = set(), {TEAM.start}
     while ahead:
@@ -148,3 +167,9 @@ def test_a_long_message_is_read_at_once(text, caplog):
 
 def _refused(agent, text):
     return any(rule.trips(text) for rule in agent.guardrails)
+
+
+def test_what_a_guardrail_says_is_there_in_every_language_of_the_team() -> None:
+    for agent in TEAM.agents:
+        for guardrail in agent.guardrails:
+            assert len({guardrail.said(language) for language in TEAM.language.allowed}) == len(TEAM.language.allowed)

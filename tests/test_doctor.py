@@ -204,6 +204,15 @@ async def test_a_mistake_in_the_team_file_is_shown_with_its_place(settings):
     assert "agents" in found["team"].text
 
 
+async def test_a_team_that_no_server_would_start_with_is_not_well(settings):
+    file = changed(settings, lead={"deliverables": ["displayRoomOffer"]})
+    found = await examined(settings.model_copy(update={"team_file": file}))
+    assert found["team"].level == "setup"
+    assert f"{file}: agents.0.deliverables.0" in found["team"].text
+    assert "no deliverable 'displayRoomOffer'; there are displayAlert" in found["team"].text
+    assert "correct that file" in found["team"].todo
+
+
 def test_findings_come_as_words_or_as_json(capsys, monkeypatch, settings):
     monkeypatch.setenv("PARLEY_PORT", "no number")
     assert doctor.main() == SETUP

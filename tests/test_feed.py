@@ -137,6 +137,20 @@ async def test_a_cursor_that_cannot_be_served_gets_the_whole_anew(core: OpenCore
     assert reset["value"]["snapshot"] == snapshot
 
 
+@pytest.mark.parametrize("cursor", ["3.5", "4.5"])
+async def test_a_cursor_within_an_answer_that_was_not_being_written_hides_no_word(
+    core: OpenCore, settings: Any, cursor: str
+) -> None:
+    """The turn began, then called a tool; nothing was said before the tool had answered."""
+    async with core([Call("lookup", {"q": "x"})], ANSWER) as door, serving(settings, door) as served:
+        visitor = await served.visitor()
+        async with visitor.watching() as reader:
+            await held(visitor, reader, "hello")
+        async with visitor.watching(cursor) as again:
+            reset = await again.until("CUSTOM", name="parley.reset")
+    assert reset["value"]["snapshot"]["items"][-1]["text"] == ANSWER
+
+
 async def test_without_a_cursor_the_past_comes_first(core: OpenCore, settings: Any) -> None:
     async with core(ANSWER) as door, serving(settings, door) as served:
         visitor = await served.visitor()

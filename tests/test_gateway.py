@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -204,6 +205,17 @@ def deep(levels: int) -> dict[str, Any]:
 )
 def test_a_schema_that_cannot_be_followed_takes_nothing_and_stops_nobody(schema, arguments):
     assert problem(schema, arguments) == UNCHECKED
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("word", ["$ref", "$dynamicRef"])
+def test_what_a_schema_refers_to_elsewhere_is_not_asked_for(word):
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)
+        schema = of({word: f"http://127.0.0.1:{elsewhere.getsockname()[1]}/schema.json"})
+        assert problem(schema, {"a": 1}) == UNCHECKED
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
 
 
 def test_a_pattern_of_another_dialect_is_for_the_server_to_check():

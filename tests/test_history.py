@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_core import events as e
-from agent_core.history import NO_RESULT, OLD_OUTPUT, Past, model_items, recall, window
+from agent_core.history import GO_ON, NO_RESULT, OLD_OUTPUT, Past, model_items, past, recall, window
 from agent_core.snapshot import empty, fold
 
 
@@ -44,18 +45,38 @@ def test_an_outcome_that_came_late_stands_behind_its_call():
     ]
 
 
-def test_a_message_said_meanwhile_is_read_in_its_own_turn():
+DECIDED = e.DeliverableDecided("d", 1, "accept", None, "u", "I accept the offer.", "offer")
+
+
+@pytest.mark.parametrize(("meanwhile", "words"), [(said(2, "u"), "question 2"), (DECIDED, "I accept the offer.")])
+def test_what_comes_in_meanwhile_is_read_in_its_own_turn(meanwhile, words):
     items = model_items(
         logged(
             said(1, "t"),
             e.TurnStarted("t", "a"),
-            said(2, "u"),
+            meanwhile,
             e.MessageFinished("x", "t", "a", "answer 1"),
             e.TurnFinished("t", "done"),
             e.TurnStarted("u", "a"),
         )
     )
-    assert [i["content"] for i in items] == ["question 1", "answer 1", "question 2"]
+    assert [i["content"] for i in items] == ["question 1", "answer 1", words]
+
+
+def test_what_a_voice_had_begun_to_say_is_asked_to_be_gone_on_with():
+    spoken = logged(
+        said(1, "t"),
+        e.TurnStarted("t", "a"),
+        e.MessageFinished("x", "t", "a", "Well, "),
+        e.TurnResumed("t", 2, "restart"),
+    )
+    read = past(spoken)
+    assert [(i["role"], i["content"]) for i in read.items] == [
+        ("user", "question 1"),
+        ("assistant", "Well, "),
+        ("user", GO_ON),
+    ]
+    assert read.said == "question 1"
 
 
 def test_of_a_spoken_answer_only_what_was_heard_is_remembered():

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from agent_core.errors import AnswerCut
+from agent_core.errors import AnswerCut, AnswerTruncated, ModelMisconfigured, ModelUnavailable
 from agent_core.events import MessageFinished, TurnFinished
 from agent_core.openai_model import OpenAIModel
 from agent_core.provider_faults import retry_after
-from tests.asker import Asker, calls
+from tests.asker import Asker, calls, message
 from tests.conftest import ANA
 from tests.fake_openai import Raw
 
@@ -111,6 +111,128 @@ async def test_a_call_may_be_named_after_its_beginning(fake, client):
     named = {"index": 0, "function": {"name": "lookup", "arguments": "{}"}}
     fake.script(chat({"tool_calls": [begun]}, {"tool_calls": [named]}, finish="tool_calls"))
     assert [(c.call_id, c.name) for c in calls(await Asker(client(), "chat").ask())] == [("call_1", "lookup")]
+
+
+# ---- an answer in one piece, although a stream was asked for
+
+KINDS = ["application/json", "text/event-stream", "text/plain", "application/octet-stream"]
+
+
+def whole(api: str, *pieces: Any, finish: str = "stop", kind: str = "application/json", before: bytes = b"") -> Raw:
+    """An answer in one piece: words, and calls by name."""
+    words = "".join(p for p in pieces if isinstance(p, str))
+    made = [p for p in pieces if isinstance(p, dict)]
+    if api == "chat":
+        told = [{"id": c["call_id"], "type": "function", "function": _head(c)} for c in made]
+        message = {"role": "assistant", "content": words or None} | ({"tool_calls": told} if told else {})
+        body = {"id": "c", "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+        usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
+    else:
+        items = [{**MESSAGE, "content": [{"type": "output_text", "text": words}]}] if words else []
+        body = {"object": "response", "status": "completed", "error": None, "output": [*items, *made]}
+        if finish != "stop":
+            body |= {"status": "incomplete", "incomplete_details": {"reason": finish}}
+        usage = {"input_tokens": 9, "output_tokens": 3, "total_tokens": 12}
+    return Raw(before + json.dumps(body | {"usage": usage}, indent=1).encode() + b"\n\n", kind)
+
+
+def _head(made: dict[str, Any]) -> dict[str, Any]:
+    return {"name": made["name"], "arguments": made["arguments"]}
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_answer_in_one_piece_is_said_and_its_calls_are_made(fake, client, api, kind):
+    fake.script(whole(api, SAID, call(), kind=kind, before=b"\r\n  \n\n"))
+    one = Asker(client(), api)
+    response = await one.ask()
+    assert (one.text, message(response), response.usage.total_tokens) == (SAID, SAID, 12)
+    assert [(c.call_id, c.name, c.arguments) for c in calls(response)] == [("call_1", "lookup", "{}")]
+    assert len(fake.seen) == 1
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+async def test_an_answer_in_one_piece_that_is_not_whole_is_not_taken_for_whole(fake, client, api):
+    limit = "length" if api == "chat" else "max_output_tokens"
+    fake.script(whole(api, SAID, finish=limit))
+    one = Asker(client(), api)
+    with pytest.raises(AnswerTruncated):
+        await one.ask()
+    assert one.text == SAID
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+async def test_half_of_an_answer_in_one_piece_is_asked_for_again(fake, client, api):
+    fake.script(Raw(whole(api, SAID).body[:60], "application/json"), whole(api, SAID))
+    one = Asker(client(), api)
+    assert message(await one.ask()) == one.text == SAID
+
+
+@pytest.mark.parametrize("body", [b'{"status": "ok"}', b'{"choices": []}', b"[]", b'{"choices": [{"index": 0}]}'])
+@pytest.mark.parametrize("api", ["responses", "chat"])
+async def test_json_that_is_no_answer_comes_from_a_wrong_address(fake, client, api, body):
+    fake.script(Raw(body, "application/json"))
+    with pytest.raises(ModelMisconfigured, match="address"):
+        await Asker(client(), api).ask()
+
+
+async def test_a_stream_may_have_a_message_in_place_of_its_deltas(fake, client):
+    chunks = [
+        {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]} for text in SAID.split("a")
+    ]
+    chunks[1]["choices"][0]["message"]["content"] = "are open."
+    chunks[1]["choices"][0]["finish_reason"] = "stop"
+    fake.script(Raw(b"".join(f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks) + b"data: [DONE]\n\n"))
+    one = Asker(client(), "chat")
+    assert message(await one.ask()) == one.text == SAID
+
+
+async def test_a_message_that_repeats_the_deltas_is_not_said_twice(fake, client):
+    told = {"content": SAID, "tool_calls": [{"id": "call_1", "function": _head(call(arguments='{"q": 1}'))}]}
+    last = {"index": 0, "delta": {}, "message": told, "finish_reason": "tool_calls"}
+    stream = chat({"content": SAID}, {"tool_calls": told["tool_calls"]}).body.split(b"\n\n")[:2]
+    fake.script(Raw(b"\n\n".join([*stream, f"data: {json.dumps({'choices': [last]})}\n\n".encode()])))
+    one = Asker(client(), "chat")
+    response = await one.ask()
+    assert (one.text, message(response)) == (SAID, SAID)
+    assert [c.arguments for c in calls(response)] == ['{"q": 1}']
+
+
+# ---- a failure, told with the status of a success
+
+FAILURES = {
+    "as openai writes it": {"error": {"message": "Overloaded.", "type": "server_error", "code": None}},
+    "with a number": {"error": {"message": "Bad gateway.", "code": 502}},
+    "in words": {"error": "Overloaded."},
+    "as an object of that kind": {"object": "error", "message": "Overloaded.", "type": "ServerError", "code": 500},
+    "too early": {"error": {"message": "Try again.", "code": 425}},
+}
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+@pytest.mark.parametrize("form", ["a body", "an event", "a named event"])
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+async def test_a_failure_in_place_of_an_answer_is_asked_again_and_told_as_the_provider_tells_it(
+    fake, client, api, form, failure
+):
+    told = json.dumps(failure).encode()
+    name = b"event: error\n" if form == "a named event" else b""
+    step = Raw(told, "application/json") if form == "a body" else Raw(name + b"data: " + told + b"\n\n")
+    fake.script(step, whole(api, SAID), step, step, step)
+    one = Asker(client(), api)
+    assert message(await one.ask()) == SAID
+    with pytest.raises(ModelUnavailable, match=r"the provider failed: .*(Overloaded|Bad gateway|Try again)"):
+        await one.ask()
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+@pytest.mark.parametrize("form", ["a body", "an event"])
+async def test_a_refusal_with_the_status_of_a_success_is_not_asked_again(fake, client, api, form):
+    told = json.dumps({"error": {"message": "No such model.", "code": "model_not_found"}}).encode()
+    fake.script(Raw(told, "application/json") if form == "a body" else Raw(b"data: " + told + b"\n\n"))
+    with pytest.raises(ModelMisconfigured, match="No such model"):
+        await Asker(client(), api).ask()
+    assert len(fake.seen) == 1
 
 
 # ---- nonsense

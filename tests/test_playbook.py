@@ -47,6 +47,30 @@ def test_a_plan_is_known_by_its_name(plan: dict[str, str]) -> None:
         assert move == Call("create_offer", {"customer_number": "C-1001", "plan_id": plan["plan_id"]})
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Please change my e-mail to {}",
+        "Meine neue E-Mail ist {}",
+        "Quiero cambiar mi correo a {}",
+        "Je veux changer mon e-mail pour {}",
+        "غير بريدي الإلكتروني إلى {}",
+    ],
+)
+def test_another_address_is_no_other_plan(words: str) -> None:
+    proof = {"customer_number": "C-1001", "verified": True}
+    items = [
+        {"role": "user", "content": "I am C-1001"},
+        {"type": "function_call", "call_id": "1", "name": "verify_customer", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "1", "output": json.dumps(proof)},
+        {"role": "assistant", "content": "What can I do for you?"},
+        {"role": "user", "content": words.format("mira@new.example")},
+    ]
+    (move,) = decide("Write in English.", items, ["create_offer", "update_contact"], ())
+    arguments = {"customer_number": "C-1001", "field": "email", "value": "mira@new.example"}
+    assert move == Call("update_contact", arguments)
+
+
 def test_a_customer_is_identified_by_their_own_words_and_not_by_an_example():
     known = "Topics:\n- customer identified"
     assert covered("Agent: What is your customer number? It looks like C-1001.", known) == []

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import re
+from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from agent_core.errors import Fenced, ParleyError
+from agent_core.errors import Fenced, ParleyError, SetupError
 from agent_core.events import (
     TextDelta,
     TurnFinished,
 )
-from agent_core.postgres import Postgres
+from agent_core.postgres import Patience, Postgres
 from agent_core.tables import conversations
 from tests.conftest import ANA
+from tests.passage import Passage
 from tests.wire import serving
 
 pytestmark = [pytest.mark.postgres, pytest.mark.parametrize("database", ["postgresql"], indirect=True)]
@@ -37,51 +39,12 @@ async def test_a_listener_that_was_cut_off_listens_again_and_has_missed_nothing(
         )
 
 
-class Passage:
-    """Between a process and the database; `forget` does what a network does to a connection that was idle too long."""
-
-    def __init__(self, database: str) -> None:
-        self._port, self._name = database.rpartition(":")[2].split("/")
-        self._open: list[asyncio.StreamWriter] = []
-        self._lost = asyncio.Event()
-
-    @asynccontextmanager
-    async def open(self):
-        """The database's address on this way. In the end all that goes through it is cut."""
-        server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
-        try:
-            yield f"postgresql://parley@127.0.0.1:{server.sockets[0].getsockname()[1]}/{self._name}"
-        finally:
-            server.close()
-            for writer in self._open:
-                writer.transport.abort()
-
-    def forget(self) -> None:
-        """Those that are open now carry nothing any more, and nobody is told. New ones do."""
-        self._lost.set()
-        self._lost = asyncio.Event()
-
-    async def _pass(self, reader, writer) -> None:
-        there, theirs = await asyncio.open_connection("127.0.0.1", int(self._port))
-        self._open += [writer, theirs]
-        await asyncio.gather(_carry(reader, theirs, self._lost), _carry(there, writer, self._lost))
-
-
-async def _carry(reader, writer, lost: asyncio.Event) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            if not lost.is_set():
-                writer.write(data)
-    if not lost.is_set():
-        writer.close()
-
-
 async def test_a_listener_whose_connection_the_network_has_forgotten_finds_out_by_itself(postgres, database):
     woken, again, passage = asyncio.Queue(), asyncio.Queue(), Passage(database)
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(passage.open())
         opened = await Postgres.open(address)
-        opened.check_seconds = 0.3
+        opened.patience = Patience(check=0.3)
         try:
             await opened.listen(woken.put_nowait, lambda: again.put_nowait("look"))
             again.get_nowait()
@@ -107,6 +70,49 @@ async def test_connections_that_were_cut_are_replaced_and_the_customer_notices_n
         await watching(a, ANA, conversation).event(TurnFinished, turn=second.turn)
 
 
+async def test_a_connection_that_was_told_of_its_end_and_is_not_closed_yet_is_replaced(postgres, database):
+    passage = Passage(database)
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(passage.open())
+        opened = await Postgres.open(address)
+        stack.push_async_callback(opened.aclose)
+        assert await opened.read(_count) == 0
+        passage.ends = False
+        assert _cut(postgres, database, "true") == 1
+        assert await opened.read(_count) == 0
+
+
+@pytest.mark.parametrize("more", ["sslmode=disable", "sslmode=prefer", "sslmode=prefer&application_name=shop"])
+async def test_what_the_address_says_beyond_the_place_holds_for_every_connection(database, more):
+    opened = await Postgres.open(f"{database}?{more}")
+    async with asyncio.timeout(20):
+        await opened.listen(lambda _: None, lambda: None)
+    assert await opened.read(_count) == 0
+    await opened.aclose()
+
+
+async def test_an_address_that_cannot_be_had_as_it_says_is_refused_in_words(database):
+    for more, words in (("sslmode=require", "SSL"), ("sslmode=never", "sslmode"), ("ssl=require", '"ssl"')):
+        with pytest.raises(SetupError, match=f"PostgreSQL at 127.0.0.1 can't be used: .*{words}"):
+            await Postgres.open(f"{database}?{more}")
+
+
+@pytest.mark.parametrize(("other", "words"), [("- interval '1 day'", "ahead of"), ("+ interval '1 day'", "behind")])
+async def test_a_clock_that_is_not_the_databases_is_told_at_the_start(postgres, database, caplog, other, words):
+    name = database.rpartition("/")[2]
+    wrong = f"AS $$ SELECT pg_catalog.clock_timestamp() {other} $$"
+    postgres.run(f"CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql {wrong}", name)
+    await (await Postgres.open(database)).aclose()
+    assert "clock" not in caplog.text
+    postgres.run(f"ALTER DATABASE {name} SET search_path = public, pg_catalog")
+    await (await Postgres.open(database)).aclose()
+    assert re.search(rf"this machine's clock is 86[34]\d\d s {words} the database's", caplog.text)
+
+
+def _count(connection):
+    return connection.execute(sa.select(sa.func.count()).select_from(conversations)).scalar()
+
+
 def _cut(postgres, database: str, which: str) -> int:
     name = database.rpartition("/")[2]
     cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND {which}"
@@ -125,6 +131,13 @@ async def test_a_server_that_cannot_be_reached_is_said_in_our_words(core, postgr
         postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         receipt = await a.say(ANA, conversation, "Hi", client_message_id="m1")
         assert not receipt.replayed
+
+
+async def test_a_process_ends_in_order_when_the_database_is_gone(core, postgres, database, caplog):
+    async with core():
+        postgres.run(f"ALTER DATABASE {database.rpartition('/')[2]} ALLOW_CONNECTIONS false")
+        _cut(postgres, database, "true")
+    assert "they run out by themselves" in caplog.text
 
 
 async def test_who_watches_while_the_database_is_gone_is_told_to_come_back(core, settings, postgres, database, caplog):

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from agent_core.events import TurnFinished, UsageCounted
 from agent_core.pricing import cost_microdollars
+from agent_core.settings import Settings
+from agent_core.team import Price
+from app.doctor import examine
+from tests.conftest import ANA, OpenCore
+from tests.owner import at, changed, say
+from tests.scripted import Call, ScriptedModels
 
 
 async def test_input_cached_input_and_output_each_have_their_price() -> None:
@@ -35,6 +45,79 @@ async def test_an_unknown_provider_has_no_prices() -> None:
 async def test_a_provider_may_be_named() -> None:
     cost = await cost_microdollars("gpt-4o-mini", "openai", input_tokens=1000, cached_tokens=0, output_tokens=100)
     assert cost == 210
+
+
+async def test_the_owners_price_comes_before_the_list() -> None:
+    """US dollars per million tokens; what says nothing of cached ones takes them as any other."""
+    own = Price(input=0.4, cached=0.1, output=2)
+    used = {"input_tokens": 1_000_000, "cached_tokens": 250_000, "output_tokens": 100_001}
+    assert await cost_microdollars("gpt-4o-mini", **used, own=own) == 300_000 + 25_000 + 200_002
+    assert await cost_microdollars("qwen2.5:7b", **used, own=Price(input=0.4, output=0)) == 400_000
+    assert await cost_microdollars("qwen2.5:7b", **used, own=Price(input=0, output=0)) == 0
+    assert await cost_microdollars(None, **used) is None
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+async def test_each_agents_model_has_its_own_price_in_a_turn_that_two_agents_answer(
+    core: OpenCore, settings: Settings, watching: Any, unknown: bool
+) -> None:
+    """The scripted model uses as many tokens in each step; with one price unknown, nobody knows the whole."""
+    prices = {"dear": {"input": 0, "output": 4000}, "cheap": {"input": 0, "output": 1000}}
+    file = changed(settings, lead={"model": "dear"}, prices={"cheap": prices["cheap"]} if unknown else prices)
+    text = file.read_text().replace("name: expert", "name: expert\n  model: cheap")
+    file.write_text(text)
+    async with core([Call("transfer_to_expert")], "Expert here.", team_file=file) as door:
+        _, watch = await say(door, watching)
+        turn = await watch.event(TurnFinished)
+    assert (turn.model, turn.requests) == ("cheap", 2)
+    assert turn.cost_microdollars == (None if unknown else turn.output_tokens // 2 * 5000)
+
+
+async def test_a_team_prices_its_turns_and_its_analyst(core: OpenCore, settings: Settings, watching: Any) -> None:
+    file = changed(
+        settings,
+        lead={"model": "tuned"},
+        analyst={"instructions": "Follow.", "topics": ["plan"], "model": "small"},
+        prices={"tuned": {"input": 1000, "output": 2000}, "small": {"input": 500, "output": 500}},
+    )
+
+    def answer(items: list[Any]) -> str:
+        return json.dumps({"covered": ["plan"], "open": []}) if "Customer: " in str(items) else "Hello."
+
+    async with core(models=ScriptedModels(otherwise=answer), team_file=file) as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Hi", client_message_id="1")
+        watch = watching(door, ANA, conversation)
+        turn, analyst = await watch.event(TurnFinished), await watch.event(UsageCounted)
+        used = (await door.snapshot(ANA, conversation))["usage"]
+    assert (turn.model, turn.cost_microdollars) == ("tuned", 1000 * turn.input_tokens + 2000 * turn.output_tokens)
+    assert (analyst.model, analyst.cost_microdollars) == ("small", 500 * (analyst.input_tokens + analyst.output_tokens))
+    assert turn.cost_microdollars > 0
+    assert (used["cost_microdollars"], used["unpriced"]) == (turn.cost_microdollars + analyst.cost_microdollars, 0)
+
+
+async def test_the_doctor_says_which_models_have_a_price(settings: Settings) -> None:
+    analyst = {"instructions": "Follow.", "topics": ["x"], "model": "gpt-4o-mini"}
+    told = "gpt-4o-mini (price list), tuned (the team's); none is known for qwen: what it uses counts as unpriced"
+    for model, prices, text in (
+        ("qwen", {"tuned": {"input": 1, "output": 2}}, told),
+        (
+            "gpt-5",
+            {"tuned": {"input": 1, "output": 2}},
+            "gpt-4o-mini (price list), gpt-5 (price list), tuned (the team's)",
+        ),
+        (
+            "qwen",
+            {"qwen": {"input": 0, "output": 0}},
+            "gpt-4o-mini (price list), qwen (the team's); none is known for tuned:",
+        ),
+    ):
+        file = changed(settings, lead={"model": "tuned"}, analyst=analyst, prices=prices)
+        real = {"openai_api_key": SecretStr("sk-x"), "openai_base_url": "http://127.0.0.1:9/v1", "model": model}
+        found = {one.subject: one async for one in examine({}, at(settings, file).model_copy(update=real))}["prices"]
+        assert found.text.startswith(text)
+        assert (found.level, bool(found.todo)) == ("ok", "none is known" in text)
+    assert "prices" not in {one.subject async for one in examine({}, settings)}  # the demo model costs nothing
 
 
 async def test_more_cached_tokens_than_tokens_are_not_believed() -> None:

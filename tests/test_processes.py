@@ -6,14 +6,9 @@ Two cores in one process are two processes to the database: each has its own poo
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 import signal
-import sys
 import time
-from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -39,6 +34,7 @@ from agent_core.tables import drafts
 from app.remote import open_remote
 from tests.conftest import ANA
 from tests.scripted import Call, Hold
+from tests.wire_process import wire_process
 
 pytestmark = [pytest.mark.postgres, pytest.mark.parametrize("database", ["postgresql"], indirect=True)]
 
@@ -205,30 +201,10 @@ def _and_a_pause(work, connection):
 # ---- when a process is gone, or seems to be
 
 
-@asynccontextmanager
-async def another_process(tmp_path: Path, database: str):
-    """Parley as a real process on this database: it, and its address."""
-    folder = tmp_path / "other"
-    folder.mkdir()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.wire_server", str(folder), "0", database),
-        stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PARLEY_SECRET": "s" * 32},
-    )
-    try:
-        assert process.stdout is not None
-        ready = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
-        yield process, re.search(r"http://\S+", ready)[0]  # type: ignore[index]
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def test_a_frozen_process_loses_its_turn_and_writes_nothing_when_it_thaws(core, watching, tmp_path, database):
     async with (
         core("Taken over.") as here,
-        another_process(tmp_path, database) as (process, address),
+        wire_process(tmp_path / "other", database) as (process, address),
         open_remote(address, token=None) as there,
     ):
         conversation = await there.start(ANA)
@@ -260,7 +236,7 @@ async def test_a_frozen_process_loses_its_turn_and_writes_nothing_when_it_thaws(
 
 
 async def test_the_turn_of_a_dead_process_is_taken_up_by_another(core, watching, tmp_path, database):
-    async with core("Taken over.") as here, another_process(tmp_path, database) as (process, address):
+    async with core("Taken over.") as here, wire_process(tmp_path / "other", database) as (process, address):
         async with open_remote(address, token=None) as there:
             conversation = await there.start(ANA)
             watch = watching(here, DEV, conversation)

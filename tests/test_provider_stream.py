@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent_core.provider_stream import EVENT_BYTES, STREAM_BYTES, EventDecoder, Spoken
+from agent_core.provider_events import EVENT_BYTES, STREAM_BYTES, EventDecoder
+from agent_core.provider_stream import Spoken
 
 
 def test_a_stream_torn_at_every_byte_decodes_the_same():
@@ -43,3 +44,11 @@ def test_halves_of_a_character_are_joined_and_a_lone_half_is_replaced():
     spoken.add("\ud83d")
     assert spoken.take(last=True) == "\ufffd"
     assert spoken.text == "wave 👋!\ufffd"
+
+
+def test_json_in_one_piece_is_held_and_its_blank_lines_are_no_ends():
+    data = b'\r\n \n{"a":\n\n "data: \\n\\n", "b": {}}\n\n'
+    for cut in range(len(data) + 1):
+        decoder = EventDecoder()
+        assert decoder.feed(data[:cut]) + decoder.feed(data[cut:]) == []
+        assert (decoder.plain, decoder.body().strip()) == (True, data.strip())

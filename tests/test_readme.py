@@ -18,14 +18,16 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yaml
 from typer.testing import CliRunner
 
-from agent_core import open_core
+from agent_core import money, open_core
 from agent_core.deliverables import DELIVERABLES, collect
 from agent_core.events import DeliverableDecided, DeliverableShown, InterruptOpened, ToolFinished, TurnFinished
 from agent_core.gateway import OUTPUT_BYTES
 from agent_core.intake import MESSAGE_BYTES
 from agent_core.settings import DEMO_TEAM, Settings
+from agent_core.team import USUAL
 from app.cli import app as cli
 from app.entrance import BODY_BYTES, HISTORY_BYTES
 from app.house import HEARTBEAT_SECONDS
@@ -162,28 +164,6 @@ def test_no_committed_file_names_a_registry_or_a_place_on_one_machine() -> None:
     if found.returncode not in (0, 1):
         pytest.skip("not a git checkout")
     assert found.stdout == ""
-
-
-def test_a_python_that_is_too_old_is_told(tmp_path: Path) -> None:
-    command = ["make", "-f", str(ROOT / "Makefile"), "PYTHON=/bin/false", "run"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert ran.returncode != 0
-    assert "Parley needs Python 3.11 or newer" in ran.stdout
-    assert not (tmp_path / ".venv").exists()
-
-
-def test_make_run_serves_without_a_widget_and_warns_of_nothing_else(tmp_path: Path) -> None:
-    for name in (".venv/bin/uv", "deploy/requirements.lock", "pyproject.toml", ".venv/bin/parley", ".venv/.runtime"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text('#!/bin/sh\necho "served: $*"\n')
-    (tmp_path / ".venv/bin/parley").chmod(0o755)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    command = ["make", "-f", str(ROOT / "Makefile"), "run"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
-    assert ran.stdout.splitlines()[-1] == "served: serve"
-    assert "The widget could not be built" in ran.stdout
-    assert "warning" not in ran.stderr
-    assert "up to date" not in ran.stdout
 
 
 # ---- the conversation
@@ -387,6 +367,44 @@ async def test_without_a_key_the_tools_are_called_by_order_and_guardrails_hold(
     assert "9:00 to 18:00" in hours
     assert "buyer" in handoff
     assert refused.endswith("No card numbers here, please.")
+
+
+async def test_a_transcript_of_orders_is_a_test_of_ones_own_tools(
+    shop_of_the_readme: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("PARLEY_", "OPENAI_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PARLEY_TEAM_FILE", str(shop_of_the_readme.team_file))
+    monkeypatch.setenv("PARLEY_DATABASE_URL", shop_of_the_readme.database_url)
+    written = block("A tool, and an agent", "")
+    for text, code in ((written, 0), (written.replace('"pieces": 3} = ok', '"pieces": 4} = ok'), 1)):
+        (tmp_path / "shop.txt").write_text(text)
+        streams = Streams(io.StringIO(), io.StringIO(), io.StringIO())
+        async with asyncio.timeout(60):
+            assert await talk(Options(script=tmp_path / "shop.txt"), streams) == code, streams.stderr.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_rule_and_an_amount_are_as_the_readme_has_them() -> None:
+    flat = " ".join(README.split())
+    assert f"A tool has {USUAL.timeout:g} seconds, or its `timeout`" in flat
+    (sum_,) = re.findall(r"`amount\((\d+), \"EUR\", language\)`", flat)
+    assert money.amount(int(sum_), "EUR", "en") == "€129.00"
+    demo = yaml.safe_load(DEMO_TEAM.read_text(encoding="utf-8"))
+    assert {"rules", "analyst"} <= set(demo)
+    assert demo["tools"]["place_order"]["covered_by"] == "displayOffer"
+    assert demo["tools"]["place_order"]["of"] == "offer_id"
+
+
+def test_the_backup_by_python_is_one(tmp_path: Path) -> None:
+    (program,) = re.findall(r'exec parley python -c\s+"([^"]+)"', README)
+    (tmp_path / "var").mkdir()
+    with closing(sqlite3.connect(tmp_path / "var" / "parley.db")) as database:
+        database.execute("CREATE TABLE kept AS SELECT 7 AS seven")
+        database.commit()
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=60)
+    with closing(sqlite3.connect(tmp_path / "var" / "backup.db")) as copy:
+        assert copy.execute("SELECT seven FROM kept").fetchone() == (7,)
 
 
 # ---- the page

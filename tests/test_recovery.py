@@ -12,8 +12,9 @@ import pytest
 
 from agent_core.database import DatabaseInUse
 from agent_core.events import MessageFinished, TextDelta, ToolFinished, TurnFinished, TurnResumed
+from agent_core.turns import TAKEN_AT_ONCE
 from tests.conftest import ANA, each_database, sqlite_only
-from tests.scripted import Call, Hold
+from tests.scripted import Call, Hold, ScriptedModels
 
 pytestmark = each_database
 
@@ -146,6 +147,30 @@ async def test_queued_messages_run_after_the_crash_in_their_order(core, watching
         watch = watching(door, ANA, conversation)
         await watch.event(TurnFinished, turn=second.turn)
         assert [e.text for e in watch.events if isinstance(e, MessageFinished)] == ["First.", "Second."]
+
+
+@sqlite_only
+async def test_a_crowd_of_turns_is_taken_up_beside_those_who_come_then(core, watching, wreck):
+    crowd = TAKEN_AT_ONCE + 20
+    hold, silent = Hold(), Hold()
+    async with core(*[[hold, "x"]] * crowd) as door:
+        before = await asyncio.gather(*(door.start(ANA) for _ in range(crowd)))
+        await asyncio.gather(*(door.say(ANA, place, "Hi", client_message_id="m1") for place in before))
+        await asyncio.wait_for(hold.reached.wait(), 5)
+        address = wreck()
+        hold.go.set()
+    answers = ScriptedModels(otherwise=lambda _items: [silent, "Answered."])
+    async with core(models=answers, database_url=address) as door:
+        late, erased, *others = before
+        await asyncio.gather(door.stop(ANA, late), door.erase(ANA, erased))
+        new = await door.start(ANA)
+        await door.say(ANA, new, "Me too", client_message_id="m1")
+        silent.go.set()
+        for place in (*others, new):
+            assert (await watching(door, ANA, place).event(MessageFinished)).text == "Answered."
+        assert (await watching(door, ANA, late).event(TurnFinished)).status == "stopped"
+        log = await door.history(ANA, others[-1])
+        assert [item.event.attempt for item in log if isinstance(item.event, TurnResumed)] == [2]
 
 
 @sqlite_only

@@ -13,22 +13,28 @@ from aiohttp import web
 from agent_core.door import ClientTool, Principal, Start
 from agent_core.errors import Conflict, Invalid, NotFound, Overloaded
 from agent_core.events import (
+    ConversationStarted,
     Cursor,
     InterruptOpened,
     Logged,
+    MessageAdded,
     MessageFinished,
     Reset,
     TextDelta,
     ToolCalled,
     TurnFinished,
+    TurnStarted,
     TurnWaiting,
 )
 from agent_core.snapshot import empty, fold_all
 from app import native
 from app.remote import RemoteConversations, ServerGone, open_remote
 from app.repl.attach import DEVELOPER
+from app.repl.script import Collector
+from app.repl.session import Session
 from app.tokens import Tokens
-from tests.conftest import MAYA
+from tests.conftest import ANA, MAYA
+from tests.owner import changed
 from tests.scripted import Call, Hold
 from tests.stage import TRANSPORTS, play
 from tests.wire import OPERATOR_TOKEN, serving
@@ -129,6 +135,23 @@ async def test_the_floor_is_taken_used_and_given_back(core, settings, watching):
         assert receipt.turn is None
         await door.give_floor(MAYA, conversation)
         assert (await door.snapshot(DEVELOPER, conversation))["floor"] == {"holder": "agent", "name": None}
+
+
+async def test_operators_find_who_asks_for_a_person(core, settings, watching):
+    file = changed(settings, tools={"lookup": {"calls_person": True}})
+    async with (
+        core([Call("lookup", {"q": "x"})], "One comes.", team_file=file) as door,
+        serving(settings, door) as served,
+    ):
+        asked, _quiet = await door.start(ANA), await door.start(ANA)
+        await door.say(ANA, asked, "A person, please", client_message_id="m1")
+        await watching(door, ANA, asked).event(TurnFinished)
+        async with open_remote(served.address, token=None, operator_token=OPERATOR_TOKEN) as there:
+            assert await there.list(MAYA, asking=True) == await door.list(MAYA, asking=True)
+            (line,) = await there.list(MAYA, asking=True)
+            assert line.conversation == asked
+            assert line.asks_since is not None
+            assert len(await there.list(MAYA)) == 2
 
 
 async def test_forks_settings_feedback_the_desk_and_erasing_go_over_the_line(core, settings, watching):
@@ -260,6 +283,44 @@ async def test_a_watcher_comes_back_after_a_cut_from_where_it_was():
         await watched.aclose()
         assert texts == ["Hel", "lo"]
         assert asked == ["3", "3.3"]
+
+
+async def test_who_is_told_the_whole_anew_has_missed_nothing():
+    """The end was written by another hand, and is shorter than what was read of it."""
+    log = [
+        Logged(1, 1, ConversationStarted("default", "shop", "lead")),
+        Logged(2, 1, MessageAdded("msg_1", "user", "When?", "turn_1")),
+        Logged(3, 1, TurnStarted("turn_1", "lead")),
+        Logged(4, 1, MessageFinished("msg_2", "turn_1", "lead", "We open", "stopped")),
+        Logged(5, 1, TurnFinished("turn_1", "stopped")),
+    ]
+    streams = [
+        native.to_frame(TextDelta(3, "msg_2", "turn_1", "lead", 0, "We open at nine")),
+        native.to_frame(Reset(fold_all(empty("conv_1"), log))),
+    ]
+    came = 0
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        nonlocal came
+        if request.path.endswith("/history"):
+            after, head = int(request.query["after"]), 5 if came else 3
+            return web.json_response({"events": [native.to_dict(item) for item in log[after:head]]})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"".join(streams[came : came + 1]))
+        came += 1
+        return response
+
+    collector = Collector()
+    async with impostor(handle) as address, open_remote(address, token="t") as door:
+        session = Session(door, DEVELOPER, "conv_1", [collector])
+        await session.open()
+        async with asyncio.timeout(20):
+            await session.settled("turn_1", Cursor(2))
+            await session.until(lambda: session.draft == "" and session.snapshot["turn"] is None)
+        await session.aclose()
+    assert session.snapshot == fold_all(empty("conv_1"), log)
+    assert [str(line) for line in collector.take()] == ["agent > We open", "ends  > stopped"]
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ import re
 
 import pytest
 
+from agent_core.door import Principal
 from agent_core.errors import Conflict, Invalid, NotFound
 from agent_core.team import team_in_file
 from app.repl import exit_codes
 from app.repl.attach import DEVELOPER
 from app.repl.commands import COMMANDS, act
+from app.repl.session import Session
 from app.repl.terminal import clean
 from app.repl.transcript import Line, parse
 from tests.conftest import ANA
@@ -65,7 +67,7 @@ async def test_an_approval_shows_the_exact_arguments_and_runs_the_edited_ones(co
 
 async def test_a_no_is_told_as_refused(core, shop):
     async with talk(core, [LOCK], "As you wish.") as it:
-        await it.pipe("Lock my card", "/reject")
+        assert await it.pipe("Lock my card", "/reject", "/new", "/quit") == exit_codes.REFUSED
         assert shop.effects == []
         assert 'tool  > lock {"card": "A-1", "note": "lost"} = refused\nagent > As you wish.\n' in it.printed
 
@@ -172,6 +174,17 @@ async def test_a_card_that_was_shown_is_acknowledged_and_decided(core):
         assert await it.pipe("/accept") == exit_codes.USAGE
 
 
+async def test_an_answer_may_be_named_and_what_is_no_json_is_told_what_to_write(core):
+    options = [{"id": "sea", "label": "Sea view"}, {"id": "park", "label": "Park view"}]
+    rooms = Call("displayChoices", {"question": "Which room?", "options": options})
+    async with talk(core, [rooms], "Pick one.", "The sea, then.") as it:
+        await it.pipe("Hi")
+        assert await it.pipe("/answer chosen sea") == exit_codes.USAGE
+        assert 'write an object, such as {"reason": "lost"}' in it.out.getvalue() + it.aside.getvalue()
+        assert await it.pipe('/answer choose {"chosen": ["sea"]}') == exit_codes.OK
+        assert "agent > The sea, then.\n" in it.printed
+
+
 async def test_a_conversation_is_exported_as_transcript_and_as_events(core, tmp_path):
     async with talk(core, "Hello.") as it:
         await it.pipe("Hi", f"/export {tmp_path}/a.txt", f"/export {tmp_path}/a.json", "/export")
@@ -198,6 +211,40 @@ async def test_the_last_conversation_is_continued_and_any_is_resumed_by_id(core)
         assert it.chat.session.conversation == first
 
 
+async def test_ones_own_is_found_among_any_number_of_others(core):
+    async with talk(core, "Hello.") as it:
+        await it.pipe("Hi")
+        mine, door = it.chat.session.conversation, it.chat.door
+        await asyncio.gather(*(door.start(ANA) for _ in range(501)))
+        await it.chat.resume(mine)
+        assert it.chat.session.mine
+        await it.chat.resume_last()
+        assert it.chat.session.conversation == mine
+
+
+async def test_a_list_is_of_ones_own_unless_all_are_asked_for(core):
+    async with talk(core, new=False) as it:
+
+        async def listed(command):
+            it.out.truncate(0)
+            it.out.seek(0)
+            await act(it.chat, Line("you", command))
+            return re.findall("conv_[0-9a-f]+", it.out.getvalue())
+
+        theirs = await it.chat.door.start(ANA)
+        await it.chat.resume(theirs)
+        assert await listed("/list") == []
+        assert "# none of yours yet; /list all shows everybody's\n" in it.printed
+        await it.chat.new()
+        mine = it.chat.session.conversation
+        assert await listed("/list") == await listed("/list 1") == [mine]
+        assert sorted(await listed("/list all")) == sorted([mine, theirs])
+        assert len(await listed("/list all 1")) == 1
+        for wrong in ("everybody", "all of them", "1 all", "all5"):
+            with pytest.raises(Invalid, match="write a number, all, or nothing"):
+                await act(it.chat, Line("you", f"/list {wrong}"))
+
+
 async def test_a_fork_goes_on_alone(core):
     async with talk(core, "Hello.", "In the copy.") as it:
         await it.pipe("Hi")
@@ -207,6 +254,14 @@ async def test_a_fork_goes_on_alone(core):
         assert len(await it.chat.door.history(DEVELOPER, first)) < len(
             await it.chat.door.history(DEVELOPER, it.chat.session.conversation)
         )
+
+
+async def test_no_fork_is_made_behind_the_end(core):
+    async with talk(core) as it:
+        first = it.chat.session.conversation
+        assert await it.pipe("/fork 100000") == exit_codes.USAGE
+        assert it.printed == "you   > /fork 100000\n# the conversation has the events 1 to 1\n"
+        assert it.chat.session.conversation == first
 
 
 async def test_a_customers_conversation_is_read_only_unless_forked(core):
@@ -229,6 +284,15 @@ async def test_a_customers_conversation_is_read_only_unless_forked(core):
         assert it.printed.count("# This is a customer's conversation") == len(attempts)
         assert await it.pipe("/fork", "Hi") == exit_codes.OK
         assert "agent > Hello developer." in it.printed
+
+
+async def test_the_floor_of_any_sites_conversation_can_be_taken(core):
+    eva = Principal("visitor", "eva", "other")
+    async with talk(core, new=False) as it:
+        conversation = await it.chat.door.start(eva)
+        assert await it.pipe(f"/resume {conversation}") == exit_codes.OK
+        assert await it.pipe("/floor take", "/say Hello Eva", "/floor give") == exit_codes.OK
+        assert (await it.chat.door.snapshot(eva, conversation))["items"][1]["text"] == "Hello Eva"
 
 
 async def test_a_conversation_that_is_not_there_is_not_found(core):
@@ -258,6 +322,24 @@ async def test_agent_and_model_are_switched_for_one_conversation(core):
         assert "· other\n" in it.printed
         with pytest.raises(Invalid, match="expert"):
             await act(it.chat, Line("you", "/agent nobody"))
+
+
+async def test_what_is_looked_at_after_a_change_knows_of_it_however_late_it_arrives(core):
+    async with core() as door:
+        watch = door.watch
+
+        async def late(*place):
+            async for item in watch(*place):
+                for _ in range(1000):
+                    await asyncio.sleep(0)
+                yield item
+
+        door.watch = late
+        session = Session(door, DEVELOPER, await door.start(DEVELOPER), [])
+        await session.open()
+        await session.configure(agent="expert")
+        assert session.snapshot["agent"] == "expert"
+        await session.aclose()
 
 
 async def test_feedback_is_given_to_the_last_answer(core):

@@ -101,6 +101,15 @@ async def test_an_approval_is_asked_with_its_exact_arguments_and_answered_by_a_k
         assert 'tool  > lock {"card": "A-1", "note": "lost"} = ok' in it.screen
 
 
+async def test_an_approval_that_waits_in_a_conversation_is_asked_as_it_is_gone_on_with(core, shop):
+    async with seat(core, [LOCK], "Locked.") as it:
+        await it.chat.session.say("Lock my card")
+        await it.chat.resume(it.chat.session.conversation)
+        assert await it.sit("y", ENTER) == exit_codes.OK
+        assert shop.count("lock") == 1
+        assert "agent > Locked." in it.screen
+
+
 async def test_an_approval_is_refused_by_a_key(core, shop):
     async with seat(core, [LOCK], "As you wish.") as it:
         await it.sit("Lock my card", ENTER, "n", ENTER)

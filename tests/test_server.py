@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,16 @@ async def test_a_terminated_server_says_farewell_to_its_streams_and_is_gone_in_s
     assert items[-1]["text"] == "".join(f"word{n} " for n in range(100))
 
 
+async def test_a_server_reads_no_headers_without_end(tmp_path: Path) -> None:
+    async with process(tmp_path) as (_, address), asyncio.timeout(20):
+        host, port = address.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n" + (b"X-More: " + b"a" * 1000 + b"\r\n") * 1000)
+        with suppress(ConnectionError):  # closed while it still came
+            assert b"400" in await reader.read()
+        writer.close()
+
+
 def test_a_port_that_is_taken_is_said_before_anything_starts(settings: Any) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -73,6 +83,27 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(settings: Any) -> N
         taken = settings.model_copy(update={"port": other.getsockname()[1]})
         with pytest.raises(SetupError, match=r"PARLEY_PORT: can't listen on 127\.0\.0\.1:"):
             listen(taken)
+
+
+SHUT = """
+from agent_core.errors import SetupError
+from agent_core.settings import Settings
+from app.server import serve
+
+def door(where):
+    raise SetupError("agent_core/deliverables/room.py, line 7", "ImportError: cannot import name 'Money'")
+
+try:
+    serve(Settings(_env_file=None, port=0), door)
+except SetupError as error:
+    print(error)
+"""
+
+
+def test_what_keeps_the_door_from_being_made_is_one_line_for_the_owner() -> None:
+    ran = subprocess.run([sys.executable, "-c", SHUT], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout == "agent_core/deliverables/room.py, line 7: ImportError: cannot import name 'Money'\n"
+    assert "Traceback" not in ran.stderr
 
 
 def test_making_the_app_loads_neither_the_sdk_nor_the_media_server() -> None:

@@ -303,9 +303,11 @@ async def test_beside_a_server_of_another_version_nothing_is_written(database: s
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
-        environment |= {"PARLEY_DATABASE_URL": f"sqlite:///{tmp_path}/p.db"}
+        environment |= {"PYTHONPATH": os.getcwd(), "PARLEY_DATABASE_URL": f"sqlite:///{tmp_path}/p.db"}
         program = [sys.executable, "-c", "from app.cli import main; main()", "sites"]
-        return subprocess.run([*program, *arguments], env=environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            [*program, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        )
 
     assert run("add", "shop", "--name", "Shop", "--origin", "https://a.example").returncode == 0
     again = run("add", "shop")

@@ -30,6 +30,12 @@ async def taken_and_given_back(door, conversation):
     await door.give_floor(MAYA, conversation)
 
 
+async def taken_by_another(door):
+    """Every turn, without a word to this process."""
+    taken = sa.update(conversations).values(fence=conversations.c.fence + 1)
+    await door.turns._shop.database.write(lambda connection: connection.execute(taken))
+
+
 async def ended(door, turns):
     """Until no more than so many run."""
     async with asyncio.timeout(20):
@@ -93,9 +99,24 @@ async def test_a_turn_that_ran_out_of_steps_when_another_hand_had_it_leaves_with
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "Hi", client_message_id="m1")
         await asyncio.wait_for(shop.running.wait(), 20)
-        taken = sa.update(conversations).values(fence=conversations.c.fence + 1)
-        await door.turns._shop.database.write(lambda connection: connection.execute(taken))
+        await taken_by_another(door)
         shop.go.set()
         await ended(door, 0)
         assert [i.event for i in await door.history(ANA, conversation) if isinstance(i.event, MessageFinished)] == []
         assert [r.message for r in caplog.records if "broke" in r.message] == []
+
+
+@pytest.mark.parametrize(
+    "call", [Call("charge", {"amount": 1}), Call("lock", {"card": "A"}), Call("transfer_to_expert")]
+)
+async def test_a_turn_that_calls_a_tool_when_another_hand_has_it_leaves_without_a_word(core, shop, caplog, call):
+    hold = Hold()
+    async with core([hold, call]) as door:
+        conversation = await door.start(ANA)
+        await door.say(ANA, conversation, "Hi", client_message_id="m1")
+        await asyncio.wait_for(hold.reached.wait(), 20)
+        await taken_by_another(door)
+        hold.go.set()
+        await ended(door, 0)
+        assert shop.effects == []
+        assert [r.message for r in caplog.records if r.name == "parley.turn"] == []

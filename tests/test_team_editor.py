@@ -40,7 +40,14 @@ pytestmark = each_database
         ({}, {"start": "nobody"}, "start", "there is no agent 'nobody'"),
         ({}, {"tools": {"lokc": {"approval": True}}}, "tools.lokc", "no server was ever seen to have"),
         ({}, {"tools": {"lock": {"covered_by": "displayOfer", "of": "card"}}}, "tools.lock.covered_by", "displayOfer"),
-        ({}, {"tools": {"lock": {"aproval": True}}}, "tools.lock.aproval", "Extra inputs"),
+        ({}, {"tools": {"lock": {"covered_by": "displayOffer"}}}, "tools.lock.covered_by", "together with `of`"),
+        ({}, {"tools": {"lock": {"of": "card"}}}, "tools.lock.covered_by", "together with `of`"),
+        ({}, {"tools": {"lock": {"covered_by": "displayAlert", "of": "card"}}}, "tools.lock.covered_by", "`subject`"),
+        ({}, {"tools": {"lock": {"aproval": True}}}, "tools.lock.aproval", "did you mean approval?"),
+        ({}, {"tools": {"lock": {"labels": {"crad": "Card"}}}}, "tools.lock.labels.crad", "there are card, note"),
+        ({}, {"tools": {"shop__lock": {"values": {"crad": {}}}}}, "tools.shop__lock.values.crad", "no argument 'crad'"),
+        ({}, {"tools": {"charge": {"money": {"amount": "Taler"}}}}, "tools.charge.money.amount", "nor a currency"),
+        ({}, {"tools": {"lock": {"labels": {"card": {"gr": "K"}}}}}, "tools.lock.labels.card", "no language 'gr'"),
         ({"guardrails": [{"name": "x", "pattern": "(", "aloud": "y"}]}, {}, "agents.0.guardrails.0", "pattern '('"),
         (
             {"guardrails": [{"name": "x", "pattern": "(" * 9000, "aloud": "y"}]},
@@ -205,11 +212,14 @@ def test_the_command_says_in_one_line_what_is_wrong_and_what_to_do(tmp_path: Pat
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
         environment |= {
+            "PYTHONPATH": os.getcwd(),
             "PARLEY_DATABASE_URL": f"sqlite:///{tmp_path}/p.db",
             "PARLEY_TEAM_FILE": str(settings.team_file),
         }
         program = [sys.executable, "-c", "from app.cli import main; main()", "teams"]
-        return subprocess.run([*program, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+        return subprocess.run(
+            [*program, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        )
 
     shutil.copy(settings.team_file, tmp_path / "mine.yaml")
     drafted = run("draft", str(tmp_path / "mine.yaml"))

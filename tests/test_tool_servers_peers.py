@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -47,7 +48,7 @@ def _kill_the_children() -> None:
 @pytest.mark.parametrize("scenario", ["initialize", "tools_call", "sse-retry"])
 async def test_the_conformance_suite_is_content_with_the_client(scenario: str, tmp_path: Path) -> None:
     """The other scenarios are about what this client does not offer: elicitation, and signing in with OAuth."""
-    client = f"{sys.executable} -m tests.conformance_client"
+    client = f"{shlex.quote(sys.executable)} -m tests.conformance_client"  # run by a shell
     suite = await asyncio.create_subprocess_exec(
         *peers.command(CONFORMANCE),
         *("client", "--command", client, "--scenario", scenario, "--output-dir", str(tmp_path)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from pathlib import Path
 
@@ -40,10 +39,11 @@ def test_every_deliverable_is_in_one_of_them():
     assert shown == set(DELIVERABLES)
 
 
-def test_every_handoff_of_the_chain_is_in_one_of_them():
+def test_every_handoff_is_in_one_of_them():
     seen = {line.text for line in LINES if line.kind == "hand"}
-    chain = ["greeter", "data_collection", "verification", "problem_solving", "human", "greeter"]
-    assert {f"{a} -> {b}" for a, b in itertools.pairwise(chain)} - seen == set()
+    of_the_team = {f"{agent.name} -> {other}" for agent in TEAM.agents for other in agent.handoffs}
+    # A language model's alone: the playbook goes on to who can do what is asked.
+    assert of_the_team - seen == {"data_collection -> greeter"}
 
 
 def test_every_outcome_of_an_approval_is_in_one_of_them():

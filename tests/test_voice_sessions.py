@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 
 import pytest
 import sqlalchemy as sa
 
 from agent_core.door import Principal, Spoken
-from agent_core.errors import Conflict, NotFound
+from agent_core.errors import Conflict, Fenced, NotFound
 from agent_core.events import (
     AgentChanged,
     InterruptOpened,
@@ -23,9 +24,9 @@ from agent_core.events import (
     TurnResumed,
     TurnWaiting,
 )
-from agent_core.tables import turns, voice_sessions
+from agent_core.tables import conversations, turns, voice_sessions
 from tests.conftest import ANA, BOB, each_database
-from tests.scripted import Call
+from tests.scripted import Call, Hold
 
 pytestmark = each_database
 
@@ -354,3 +355,39 @@ async def test_an_export_holds_the_voice_sessions_and_an_erased_conversation_non
         assert [row["id"] for row in (await door.export(ANA, conversation))["voice_sessions"]] == [session]
         await door.erase(ANA, conversation)
         assert not await door.voice.beat(WORKER, session)
+
+
+async def test_what_is_spoken_is_answered_before_what_was_typed_and_waits(core, watching):
+    first = Hold()
+    async with core(["Let me ", first, "see."], "About the bill.") as door:
+        conversation = await door.start(ANA)
+        session = await speaking(door, conversation)
+        typed = await door.say(ANA, conversation, "Where is my card?", client_message_id="m1")
+        await asyncio.wait_for(first.reached.wait(), 10)
+        waits = await door.say(ANA, conversation, "And my bill?", client_message_id="m2")
+        said = await door.voice.hear(WORKER, session, "What is x?", client_message_id="v1")
+        await door.voice.tell(WORKER, session, said.turn, "It is 42.")
+        watch = watching(door, ANA, conversation)
+        await watch.event(TurnFinished, turn=waits.turn)
+        assert [(m.turn, m.text) for m in watch.events if isinstance(m, MessageFinished)] == [
+            (typed.turn, "Let me "),
+            (said.turn, "It is 42."),
+            (waits.turn, "About the bill."),
+        ]
+
+
+async def test_a_handoff_that_another_hand_forestalls_is_refused_as_any_call_is(core):
+    moved_on = sa.update(conversations).values(fence=conversations.c.fence + 1)
+    async with core() as door:
+        conversation = await door.start(ANA)
+        session = await speaking(door, conversation)
+        said = await door.voice.hear(WORKER, session, "Hi", client_message_id="v1")
+        answers, number = [], itertools.count()
+        async with asyncio.timeout(20):
+            while not any(isinstance(answer, Conflict) for answer in answers):
+                agent = (await door.snapshot(ANA, conversation))["agent"]
+                tool = "transfer_to_lead" if agent == "expert" else "transfer_to_expert"
+                handing = door.voice.call_tool(WORKER, session, said.turn, f"c{next(number)}", tool, "{}")
+                moving = door._db.write(lambda connection: connection.execute(moved_on))
+                answers = await asyncio.gather(handing, moving, return_exceptions=True)
+                assert not any(isinstance(answer, Fenced) for answer in answers)

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from agent_core import sites
 from agent_core.door import Principal
-from agent_core.settings import Settings
+from agent_core.errors import SetupError
+from agent_core.settings import Settings, read_settings
 from agent_core.site import Site
 from app.assets import Assets
 from tests.conftest import OpenCore
@@ -133,6 +134,23 @@ async def test_only_the_sites_own_pages_may_show_the_frame(core: OpenCore, setti
         assert answer.headers["content-security-policy"] == CSP + "https://shop.example https://www.shop.example:8443"
         assert told(answer.text)["origins"] == [*SHOP.origins, served.address]
         assert "x-frame-options" not in answer.headers
+
+
+async def test_pictures_come_from_where_the_owner_says_and_nothing_else_does(
+    core: OpenCore, settings: Settings, dist: Path
+) -> None:
+    named = read_settings(picture_origins="https://img.shop.example, https://cdn.example/", _env_file=None)
+    pictured = settings.model_copy(update={"picture_origins": named.picture_origins})
+    async with core() as door, serving(pictured, door) as served:
+        served.house.assets = Assets(dist)
+        policy = (await served.http.get("/widget/demo")).headers["content-security-policy"]
+    assert policy.startswith(CSP.replace("data:", "data: https://img.shop.example https://cdn.example"))
+
+
+def test_a_picture_origin_that_would_change_the_policy_is_refused() -> None:
+    for wrong in ("https://img.example; script-src *", "*", "img.example", "https://img.example/rooms"):
+        with pytest.raises(SetupError, match="PARLEY_PICTURE_ORIGINS"):
+            read_settings(picture_origins=wrong, _env_file=None)
 
 
 async def test_while_developing_pages_of_this_machine_may_show_it_on_any_port(served: Served) -> None:

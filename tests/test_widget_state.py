@@ -21,6 +21,7 @@ from agent_core.events import (
     CustomerIdentified,
     DeliverableShown,
     FeedbackGiven,
+    InterruptDecided,
     InterruptOpened,
     MessageFinished,
     Reset,
@@ -35,6 +36,7 @@ from app import native
 from app.repl.attach import DEVELOPER
 from tests import peers
 from tests.conftest import ANA, MAYA, OpenCore, Watch
+from tests.owner import changed
 from tests.scripted import Call, Fail, Hold
 from tests.stage import play
 from tests.test_agui import WHOLE, logged, spelled
@@ -117,6 +119,17 @@ def test_what_is_not_in_it_is_the_same_too(fold: Fold, values: dict[str, Any]) -
     same(fold, [*items, native.from_dict({"seq": len(items) + 1, "at": 1, **values})], [])
 
 
+def test_what_was_changed_before_the_yes_is_the_same_and_is_what_the_call_says_it_did(fold: Fold) -> None:
+    edited = InterruptDecided("int_1", "approved", '{"card":"7","note":"lost"}', "ana", "Lock 7, lost")
+    items = logged([edited if isinstance(event, InterruptDecided) else event for event in WHOLE])
+    same(fold, items, list(range(len(items) - 1)))
+    told = [item for item in folded(items)[-1]["items"] if item.get("tool") == "lock"]
+    assert [(item["kind"], item["arguments"], item["title"]) for item in told] == [
+        ("tool", edited.arguments, edited.title),
+        ("interrupt", edited.arguments, edited.title),
+    ]
+
+
 def test_a_reset_is_taken_as_it_is(fold: Fold) -> None:
     items = logged(WHOLE)
     reset = Reset(folded(items)[-1])
@@ -173,9 +186,13 @@ async def turn_of(watch: Watch, kind: type, n: int) -> str:
     return str(of_kind()[n - 1].turn)
 
 
-async def test_questions_that_are_answered_or_left_are_the_same(fold: Fold, core: OpenCore, watching: Watching) -> None:
+async def test_questions_that_are_answered_or_left_are_the_same(
+    fold: Fold, core: OpenCore, watching: Watching, settings: Settings
+) -> None:
     lock = Call("lock", {"card": "A-1", "note": "lost"})
-    async with core(["One moment. ", lock], "Locked.", [lock], "No.", [lock], "What else?", [lock]) as door:
+    rule = {"approval": True, "editable": ["note"], "labels": {"card": "Your card"}, "values": {"card": {"A-1": "Red"}}}
+    steps = ["One moment. ", lock], "Locked.", [lock], "No.", [lock], "What else?", [lock]
+    async with core(*steps, team_file=changed(settings, tools={"lock": rule})) as door:
         conversation = await door.start(ANA)
         watch = watching(door, DEVELOPER, conversation)
         for n, decision in enumerate(("approve", "reject", None, "stop")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,11 +22,14 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (WEB / "node_modules").is_dir():
         missing("what builds the widget is not installed: make web")
     into = tmp_path_factory.mktemp("widget")
-    run = subprocess.run(
-        [peers.node(), "build.mjs", "--tests", str(into)], cwd=WEB, capture_output=True, text=True, timeout=SECONDS
-    )
+    run = built(WEB, "--tests", str(into))
     assert run.returncode == 0, run.stdout + run.stderr
     return into
+
+
+def built(web: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [peers.node(), "build.mjs", *arguments]
+    return subprocess.run(command, cwd=web, capture_output=True, text=True, timeout=SECONDS)
 
 
 def missing(why: str) -> None:
@@ -40,3 +44,12 @@ def test_the_widgets_own_tests_pass(bundles: Path, name: str) -> None:
     command = [peers.node(), "--test", "--test-timeout=60000", str(bundles / f"{name}.mjs")]
     run = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_it_is_built_wherever_the_clone_lies(bundles: Path, tmp_path: Path) -> None:
+    web = tmp_path / "Mira's clönes (100 %)" / "web"
+    shutil.copytree(WEB, web, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    (web / "node_modules").symlink_to(WEB / "node_modules")
+    run = built(web)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (web / "dist" / "manifest.json").is_file()

@@ -172,6 +172,7 @@ async def test_a_message_is_accepted_once_however_often_it_is_sent(served: Serve
         ("/feedback", {"message": "msg_1", "rating": "great"}, "rating"),
         ("/feedback", {"message": "msg_1", "rating": "up", "comment": "x" * 2001}, "comment"),
         ("/fork", {"at": 0}, "at"),
+        ("/fork", {"at": 100_000}, "at"),
     ],
 )
 async def test_what_is_wrong_in_a_body_is_named(served: Served, path: str, body: Any, field: str) -> None:
@@ -430,6 +431,7 @@ async def test_the_openapi_description_names_every_error(core: OpenCore, setting
         for method, operation in methods.items():
             if path not in PUBLIC:
                 assert {"404", "422"} & set(operation["responses"]), f"{method} {path}"
+                assert "503" in operation["responses"], f"{method} {path}"  # the database may be gone
             assert "HTTPValidationError" not in json.dumps(operation)
 
 

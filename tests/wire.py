@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from agent_core.door import Conversations
 from agent_core.settings import Settings
+from app.connection import Connection
 from app.house import House
 from app.main import create_app
 from app.server import Server
@@ -176,6 +177,7 @@ async def serving(settings: Settings, door: Conversations) -> AsyncIterator[Serv
     listening.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
+        http=Connection,
         log_level="warning",
         access_log=False,
         ws="none",

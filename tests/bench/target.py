@@ -7,6 +7,7 @@ speaks as one visitor, over the same AG-UI route that stock clients use.
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def describe() -> dict[str, Any]:
     _who, token = Tokens(Settings(_env_file=None, secret=SECRET)).visitor()  # type: ignore[call-arg, arg-type]
     return {
         "name": "parley",
-        "start": f"{ROOT}/.venv/bin/parley serve",
+        "start": f"{shlex.quote(str(ROOT))}/.venv/bin/parley serve",
         "cwd": str(ROOT),
         "env": {
             "PARLEY_PORT": "{port}",

@@ -270,15 +270,37 @@ async def test_who_signs_in_keeps_what_was_said_before_and_signing_out_leaves_no
 
 async def test_a_site_for_customers_alone_asks_to_sign_in_and_goes_on_when_somebody_has(stage: Stage) -> None:
     await stage.serve("Welcome.", site={"identity_required": True})
-    panel = await stage.chat()
-    await panel.say("Let me in")
+    panel = await stage.chat()  # which has the focus in the box
     await expect(panel.notice).to_have_text("Please sign in on this page to chat.")
     await expect(panel.box).to_be_disabled()
+    await expect(panel.box).to_have_accessible_name("Please sign in on this page to chat.")
+    await panel.page.keyboard.type("Let me in\n")
+    await expect(panel.box).to_have_value("")
+    await panel.order("say", "Let me in")
     await expect(panel.messages("user")).to_contain_text("Not sent: Please sign in on this page to chat.")
     await panel.order("identify", signed(stage))
     await panel.hears("Welcome.")
     assert await panel.texts("user") == ["Let me in"]
     await expect(panel.box).to_be_enabled()
+    await expect(panel.notice).to_have_count(0)
+    await panel.order("logout")
+    await expect(panel.notice).to_have_text("Please sign in on this page to chat.")
+
+
+async def test_who_is_signed_in_before_the_chat_opens_is_not_asked_to(stage: Stage) -> None:
+    await stage.serve("Welcome.", "Again.", site={"identity_required": True})
+    panel = await stage.visit()
+    await panel.page.evaluate(
+        "token => { window.parley('identify', token); window.parley('open'); window.parley('say', 'Here I am'); }",
+        signed(stage),
+    )
+    await panel.hears("Welcome.")
+    assert "sign in" not in await panel.chat.evaluate("(chat) => chat.shadowRoot.textContent")
+    await panel.page.reload()
+    await panel.open()
+    await expect(panel.box).to_be_enabled()
+    await panel.say("And now?")
+    await panel.hears("Again.")
 
 
 # ---- browsers that keep nothing

@@ -16,7 +16,7 @@ from tests.browser.panel import Panel, until
 from tests.browser.stage import ARGUMENTS, CHROMIUM, Stage
 from tests.browser.states import EVERYTHING, STATES
 from tests.conftest import OpenCore
-from tests.scripted import Hold
+from tests.scripted import Call, Hold
 
 pytestmark = in_browser
 
@@ -276,6 +276,28 @@ async def test_a_whole_conversation_needs_no_mouse(stage: Stage) -> None:
     await keys.press("Escape")
     await expect(panel.launcher).to_be_focused()
     await expect(panel.chat).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("kind", "call", "button"),
+    [
+        ("approval", cards.LOCK, "Yes, do it"),
+        ("offer", cards.OFFER, "Decline"),
+        ("alert", cards.ALERT, "Got it"),
+        ("choices", cards.CHOICES, "None of these"),
+    ],
+)
+async def test_who_decides_without_a_mouse_stays_at_the_card_that_was_decided(
+    stage: Stage, kind: str, call: Call, button: str
+) -> None:
+    cards.stock()
+    await stage.serve([call], "Thank you.", "Thank you.")
+    panel = await stage.chat()
+    await panel.say("Show me")
+    await panel.button(button, within=panel.card(kind)).focus()
+    await panel.page.keyboard.press("Enter")
+    await expect(panel.button(button, within=panel.card(kind))).to_have_count(0)
+    await expect(panel.card(kind).locator("section")).to_be_focused()
 
 
 async def test_the_menu_opens_closes_and_gives_the_focus_back_without_a_mouse(stage: Stage) -> None:

@@ -9,11 +9,13 @@ import pytest
 import sqlalchemy as sa
 from playwright.async_api import BrowserContext, Locator, expect
 
+from agent_core.settings import Settings
 from agent_core.tables import deliverables
 from tests import shop as shop_module
 from tests.browser import cards, in_browser
 from tests.browser.panel import Panel
 from tests.browser.stage import Stage
+from tests.owner import changed
 from tests.scripted import Call
 
 pytestmark = in_browser
@@ -373,6 +375,28 @@ async def test_what_may_be_changed_is_changed_and_the_rest_stays(stage: Stage, s
     await panel.hears("It is locked.")
     await expect(card.locator("dd")).to_have_text(["4711", "stolen"])
     assert [effect[1] for effect in shop.effects] == [{"card": "4711", "note": "stolen"}]
+
+
+async def test_arguments_are_called_as_the_owner_calls_them_and_codes_read_as_words(
+    stage: Stage, shop: shop_module.Shop, settings: Settings
+) -> None:
+    words = {
+        "labels": {"card": "Your card", "note": {"en": "Why", "de": "Grund"}},
+        "values": {"card": {"4711": "The red one"}},
+    }
+    rule = {"approval": True, "editable": ["note"], **words}
+    await stage.serve([cards.LOCK], "It is locked.", team_file=changed(settings, tools={"lock": rule}))
+    panel, card = await shown(stage, "approval", await stage.browser(viewport={"width": 320, "height": 640}))
+    await expect(card.locator("dt")).to_have_text(["Your card", "Why"])
+    await expect(card.locator("dd")).to_have_text(["The red one", "lost"])
+    await panel.button("Change", within=card).click()
+    why = card.get_by_label("Why")
+    await why.fill("It was in the coat that I left on the train to Vienna")
+    assert await why.evaluate("(box) => box.scrollHeight <= box.clientHeight"), "what was written is in sight"
+    await panel.button("Yes, do it", within=card).click()
+    await panel.hears("It is locked.")
+    note = "It was in the coat that I left on the train to Vienna"
+    assert [effect[1] for effect in shop.effects] == [{"card": "4711", "note": note}]
 
 
 async def test_a_question_that_nobody_answers_in_time_is_over(stage: Stage, shop: shop_module.Shop) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agent_core.events import InterruptOpened
-from voice.asking import Asking, Heard
+from agent_core.events import InterruptOpened, Logged
+from agent_core.snapshot import empty, fold
+from voice.asking import Asking, Heard, as_asked
 
 CUSTOMER = "customer-ana"
 
@@ -25,6 +26,18 @@ def asking() -> Asking:
 def decided(asking: Asking, text: str, *, speaker: str = CUSTOMER, began: float | None = 101.0) -> str | None:
     answer = asking.answer(Heard(text, speaker, began))
     return answer[0] if answer else None
+
+
+def test_a_question_that_waited_before_the_call_is_asked_in_its_own_words():
+    opened = InterruptOpened(
+        "int_1", "t", "c", "lock", '{"why":"x1"}', "", "ana", 0, labels={"why": "Reason"}, shown={"why": "Lost"}
+    )
+    (item,) = fold(empty("conv_1"), Logged(1, 1, opened))["items"]
+    asking = Asking(CUSTOMER, "en")
+    asking.opened(as_asked(item))
+    reading = asking.reading()
+    assert reading is not None
+    assert reading.text.startswith("lock. Reason: Lost. Shall")
 
 
 def test_a_yes_right_after_the_question_approves(asking):

@@ -6,7 +6,28 @@ import json
 
 import pytest
 
-from voice.readback import on_screen, read_back, verdict
+from agent_core.events import InterruptOpened
+from voice import readback
+from voice.readback import on_screen, verdict
+
+
+def read_back(title: str | None, tool: str, arguments: str, language: str, **words: dict[str, str]) -> str | None:
+    return readback.read_back(
+        InterruptOpened("int_1", "turn_1", "call_1", tool, arguments, "", "ana", 0, title=title, **words), language
+    )
+
+
+def test_the_customer_hears_the_words_that_they_would_read():
+    arguments = json.dumps({"sim_id": "SIM-89", "reason": "customer_request", "fee": 500})
+    words = {
+        "labels": {"sim_id": "SIM-Karte", "reason": "Grund"},
+        "shown": {"reason": "Auf Ihren Wunsch", "fee": "5,00 €"},
+    }
+    text = read_back("SIM-Karte SIM-89 sperren", "lock_sim", arguments, "de", **words)
+    spelled = "SIM-Karte S, I, M, Strich, 8, 9 sperren"
+    assert str(text).startswith(f"{spelled}. Grund: Auf Ihren Wunsch. fee: 5,00 €. Soll ich das tun?")
+    text = read_back(None, "lock_sim", arguments, "de", **words)
+    assert "SIM-Karte: S, I, M, Strich, 8, 9. Grund: Auf Ihren Wunsch." in str(text)
 
 
 def test_digits_are_said_one_by_one():

@@ -112,7 +112,9 @@ async def test_a_customer_who_never_comes_is_waited_for_a_while(core, settings, 
         assert (await visitor.post("/voice", {})).status_code == 201
         await watch.event(ModeChanged, mode="pipeline")
         ended: Any = await watch.until(back_in_text, seconds=40)
-        assert ended.event.reason == "left"
+        # LiveKit tells of the closed room, and closes what speaks in it, in either order.
+        assert ended.event.reason in ("nobody_came", "left")
+        assert ended.event.aloud is None
         await watch.aclose()
 
 
