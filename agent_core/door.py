@@ -166,12 +166,16 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What a realtime model used."""
+    """What a realtime model used; of these tokens, `audio_` are sound, which is dearer than text."""
 
     model: str | None = None
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_cached_tokens: int = 0
+    audio_output_tokens: int = 0
+    requests: int = 1
 
 
 #: Which of the two has changed since a start found them the same: the database's version of the team, its file, or both.

@@ -13,8 +13,8 @@ from agent_core.team import Price
 
 
 @dataclass(slots=True)
-class Tokens:
-    """`cached` are among `input`."""
+class Used:
+    """`cached` tokens are among `input`."""
 
     requests: int = 0
     input: int = 0
@@ -36,13 +36,13 @@ class Meter:
     began: float = field(default_factory=time.monotonic)
     first_token_ms: int | None = None
     model: str | None = None
-    all: Tokens = field(default_factory=Tokens)
-    _by_model: dict[str, Tokens] = field(default_factory=dict)
+    all: Used = field(default_factory=Used)
+    _by_model: dict[str, Used] = field(default_factory=dict)
 
     def add(self, usage: Usage, model: str) -> None:
         self.model = model
         self.all.add(usage)
-        self._by_model.setdefault(model, Tokens()).add(usage)
+        self._by_model.setdefault(model, Used()).add(usage)
 
     async def cost_microdollars(self, prices: Mapping[str, Price]) -> int | None:
         """Of all models; None when the price of one is not known. `prices` are the owner's, by model."""

@@ -6,6 +6,7 @@ The list is loaded by the first turn that used tokens and needs it.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,28 @@ if TYPE_CHECKING:
     from agent_core.team import Price
 
     Found = tuple[Provider, ModelInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """`cached` are among `input`."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+
+    def within(self, limit: Tokens) -> Tokens:
+        """A provider's counts need not add up; at most so many are believed."""
+        input_ = min(self.input, limit.input)
+        return Tokens(input_, min(self.cached, limit.cached, input_), min(self.output, limit.output))
+
+    def without(self, others: Tokens) -> Tokens:
+        rest = self.input - others.input
+        return Tokens(rest, min(self.cached - others.cached, rest), self.output - others.output)
+
+    def of_one(self, requests: int) -> Tokens:
+        return Tokens(self.input // requests, self.cached // requests, self.output // requests)
+
 
 KNOWN_MODELS = 256
 _MILLION = 1_000_000
@@ -27,18 +50,22 @@ async def cost_microdollars(
     input_tokens: int,
     cached_tokens: int,
     output_tokens: int,
+    sound: Tokens = Tokens(),
     requests: int = 1,
     own: Price | None = None,
 ) -> int | None:
-    """Millionths of a US dollar; None when no price is known. `cached_tokens` are among `input_tokens`.
+    """Millionths of a US dollar; None when no price is known. `sound`: of all these tokens, those that are not text.
 
     Tokens are those of `requests` requests together. A long prompt can be dearer per token (OpenAI: above 272,000),
     and what counts as long is one request, not a turn of many.
     """
     if input_tokens == 0 and output_tokens == 0:
         return 0
+    used = Tokens(input_tokens, min(cached_tokens, input_tokens), output_tokens)
+    sound = sound.within(used)
+    text = used.without(sound)
     if own is not None:
-        return own.microdollars(input_tokens, min(cached_tokens, input_tokens), output_tokens)
+        return _own(own, text, sound)
     if not model:
         return None
     key = (model, provider)
@@ -50,7 +77,13 @@ async def cost_microdollars(
         _known[key] = price
     if (found := _known[key]) is None:
         return None
-    return _cost(found, input_tokens, min(cached_tokens, input_tokens), output_tokens, max(requests, 1))
+    return _cost(found, text, sound, max(requests, 1))
+
+
+def _own(price: Price, text: Tokens, sound: Tokens) -> int | None:
+    if sound == Tokens():
+        return price.microdollars(text)
+    return None if price.audio is None else price.microdollars(text) + price.audio.microdollars(sound)
 
 
 def _look_up(model: str, provider: str | None) -> Found | None:
@@ -62,14 +95,18 @@ def _look_up(model: str, provider: str | None) -> Found | None:
         return None
 
 
-def _cost(found: Found, input_tokens: int, cached_tokens: int, output_tokens: int, requests: int) -> int:
+def _cost(found: Found, text: Tokens, sound: Tokens, requests: int) -> int:
     """Of the average request, times their number: at most a token of each kind is lost per request."""
     from genai_prices import Usage
 
     provider, model = found
+    text, sound = text.of_one(requests), sound.of_one(requests)
     usage = Usage(
-        input_tokens=input_tokens // requests,
-        cache_read_tokens=cached_tokens // requests,
-        output_tokens=output_tokens // requests,
+        input_tokens=text.input + sound.input,
+        cache_read_tokens=text.cached + sound.cached,
+        output_tokens=text.output + sound.output,
+        input_audio_tokens=sound.input,
+        cache_audio_read_tokens=sound.cached,
+        output_audio_tokens=sound.output,
     )
     return round(model.calc_price(usage, provider).total_price * requests * _MILLION)

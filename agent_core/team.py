@@ -35,6 +35,7 @@ from agent_core.team_mistakes import mistake
 from agent_core.text import wellformed
 
 if TYPE_CHECKING:
+    from agent_core.pricing import Tokens
     from agent_core.settings import Settings
 
 logger = logging.getLogger("parley.team")
@@ -138,16 +139,22 @@ def _languages(said: Said) -> tuple[str, ...]:
 Dollars = Annotated[float, Field(strict=True, ge=0, le=10_000)]
 
 
-class Price(_Data):
-    """Of a model, in US dollars per million tokens. Without `cached`, cached input costs what other input does."""
+class Rates(_Data):
+    """In US dollars per million tokens. Without `cached`, cached input costs what other input does."""
 
     input: Dollars
     cached: Dollars | None = None
     output: Dollars
 
-    def microdollars(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> int:
+    def microdollars(self, used: Tokens) -> int:
         cached = self.input if self.cached is None else self.cached
-        return round((input_tokens - cached_tokens) * self.input + cached_tokens * cached + output_tokens * self.output)
+        return round((used.input - used.cached) * self.input + used.cached * cached + used.output * self.output)
+
+
+class Price(Rates):
+    """Of a model; `audio`: of the tokens that are sound, where it speaks."""
+
+    audio: Rates | None = None
 
 
 #: For a tool of which the owner says nothing.

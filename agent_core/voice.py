@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection, Row
 
-from agent_core import approvals, graph, hearing, ids, journal, log, turn_rows, voice_lines, voice_rows
+from agent_core import approvals, graph, hearing, ids, journal, log, pricing, turn_rows, voice_lines, voice_rows
 from agent_core.door import Brief, Called, Invitation, Principal, Receipt, Spoken, VoiceTool
 from agent_core.errors import Conflict, Fenced, Invalid, NotFound
 from agent_core.events import AgentChanged, Cursor, Event, MessageFinished, TurnFinished
@@ -259,7 +259,8 @@ class InProcessVoice:
             input_tokens=used.input_tokens,
             cached_tokens=used.cached_tokens,
             output_tokens=used.output_tokens,
-            requests=1,
+            requests=used.requests,
+            cost_microdollars=await self._cost(used, lease),
         )
 
         def work(connection: Connection) -> Outcome:
@@ -273,6 +274,20 @@ class InProcessVoice:
             await self._door._write(lease.conversation, work)
         except Fenced:
             raise Conflict("the turn is over") from None
+
+    async def _cost(self, used: Spoken, lease: Lease) -> int | None:
+        if used.model is None:
+            return None
+        team = (await self._shop.teams.at(lease.version)).team
+        return await pricing.cost_microdollars(
+            used.model,
+            input_tokens=used.input_tokens,
+            cached_tokens=used.cached_tokens,
+            output_tokens=used.output_tokens,
+            sound=pricing.Tokens(used.audio_input_tokens, used.audio_cached_tokens, used.audio_output_tokens),
+            requests=used.requests,
+            own=team.prices.get(used.model),
+        )
 
     async def _lease(self, session: str, turn: str) -> Lease:
         """The right to write for a turn that this session answers. Raises Conflict when it is over."""

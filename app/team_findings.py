@@ -112,7 +112,7 @@ async def _prices(settings: Settings, team: Team) -> Finding:
     from app.doctor import Finding
 
     asked = [agent.model for agent in team.agents] + ([team.analyst.model] if team.analyst else [])
-    models = sorted({model or settings.model or DEFAULT_MODEL for model in asked})
+    models = sorted({model or settings.model or DEFAULT_MODEL for model in asked} | _spoken(settings, team))
     listed = [
         model
         for model in models
@@ -126,6 +126,11 @@ async def _prices(settings: Settings, team: Team) -> Finding:
         told.append(f"none is known for {', '.join(unknown)}: what {uses} counts as unpriced")
         todo = "prices in the team file, in US dollars per million tokens"
     return Finding("prices", "ok", "; ".join(part for part in told if part), todo)
+
+
+def _spoken(settings: Settings, team: Team) -> set[str]:
+    speaks = any("realtime" in mode for agent in team.agents for mode in agent.voice.modes)
+    return {settings.voice_realtime_model} if speaks else set()
 
 
 async def _tool_servers(team: Team, pins: dict[str, str] | None, kinds: Kinds) -> AsyncIterator[Finding]:

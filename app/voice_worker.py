@@ -48,6 +48,10 @@ class Used(Request):
     input_tokens: Count = 0
     cached_tokens: Count = 0
     output_tokens: Count = 0
+    audio_input_tokens: Count = 0
+    audio_cached_tokens: Count = 0
+    audio_output_tokens: Count = 0
+    requests: Count = 1
 
 
 class TellRequest(Request):

@@ -11,6 +11,7 @@ import yaml
 
 from agent_core.errors import SetupError
 from agent_core.events import MessageFinished
+from agent_core.pricing import Tokens
 from agent_core.settings import Settings
 from agent_core.team import Guardrail, team_in_file
 from tests.conftest import ANA, OpenCore
@@ -150,4 +151,4 @@ def test_a_guardrail_that_would_say_nothing_is_refused(settings: Settings, aloud
 
 def test_the_prices_of_the_readme_are_a_teams(settings: Settings) -> None:
     team = team_in_file(at(settings, changed(settings, **of_the_readme("prices"))))
-    assert team.prices["my-model"].microdollars(1_000_000, 500_000, 100_000) == 200_000 + 50_000 + 160_000
+    assert team.prices["my-model"].microdollars(Tokens(1_000_000, 500_000, 100_000)) == 200_000 + 50_000 + 160_000

@@ -160,6 +160,7 @@ async def test_what_a_realtime_model_hears_and_says_is_a_turn_of_the_conversatio
         watch = watching(door, ANA, conversation)
         ended = await watch.event(TurnFinished, turn=said.turn)
         assert (ended.status, ended.model, ended.input_tokens) == ("done", "gpt-realtime", 10)
+        assert ended.cost_microdollars == 10 * 4 + 5 * 16
         assert [m.text for m in watch.events if isinstance(m, MessageFinished)] == ["Let me see.", "It is 42."]
         assert [m.mode for m in watch.events if isinstance(m, MessageAdded)] == ["voice"]
         with pytest.raises(Conflict):
@@ -363,7 +364,7 @@ async def test_what_is_spoken_is_answered_before_what_was_typed_and_waits(core, 
         conversation = await door.start(ANA)
         session = await speaking(door, conversation)
         typed = await door.say(ANA, conversation, "Where is my card?", client_message_id="m1")
-        await asyncio.wait_for(first.reached.wait(), 10)
+        await asyncio.wait_for(first.reached.wait(), 60)
         waits = await door.say(ANA, conversation, "And my bill?", client_message_id="m2")
         said = await door.voice.hear(WORKER, session, "What is x?", client_message_id="v1")
         await door.voice.tell(WORKER, session, said.turn, "It is 42.")
@@ -383,7 +384,7 @@ async def test_a_handoff_that_another_hand_forestalls_is_refused_as_any_call_is(
         session = await speaking(door, conversation)
         said = await door.voice.hear(WORKER, session, "Hi", client_message_id="v1")
         answers, number = [], itertools.count()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(isinstance(answer, Conflict) for answer in answers):
                 agent = (await door.snapshot(ANA, conversation))["agent"]
                 tool = "transfer_to_lead" if agent == "expert" else "transfer_to_expert"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
 
 import aiohttp
@@ -58,13 +59,7 @@ class VoiceDoor(RemoteConversations):
         last: bool = True,
         used: Spoken = Spoken(),  # noqa: B008 (frozen)
     ) -> None:
-        spent = {
-            "model": used.model,
-            "input_tokens": used.input_tokens,
-            "cached_tokens": used.cached_tokens,
-            "output_tokens": used.output_tokens,
-        }
-        body = {"turn": turn, "text": text, "status": status, "last": last, "used": spent}
+        body = {"turn": turn, "text": text, "status": status, "last": last, "used": asdict(used)}
         await self._voice(who, "POST", session, "/answer", body)
 
     async def _voice(self, who: Principal, method: str, session: str, path: str, body: Any = None) -> Any:

@@ -44,7 +44,7 @@ class Wire:
         self._preambles: OrderedDict[str, bool] = OrderedDict()
         self._asked_for: OrderedDict[str, bool] = OrderedDict()  # by us; the others answer the customer's voice
         self._by_us = self._calls_follow = False
-        self.used = Spoken()
+        self._used: list[Mapping[str, Any]] = []
 
     def take(self, event: Mapping[str, Any]) -> None:
         if event["type"] == "response.created":
@@ -63,14 +63,8 @@ class Wire:
         for item in items:
             if item.get("type") == "message":
                 _keep(self._preambles, str(item.get("id")), calls)
-        usage = response.get("usage") or {}
-        cached = (usage.get("input_token_details") or {}).get("cached_tokens") or 0
-        self.used = Spoken(
-            self.used.model,
-            self.used.input_tokens + (usage.get("input_tokens") or 0),
-            self.used.cached_tokens + cached,
-            self.used.output_tokens + (usage.get("output_tokens") or 0),
-        )
+        if usage := response.get("usage"):
+            self._used.append(usage)
 
     def arguments(self, call: str, repaired: Mapping[str, Any]) -> str:
         """As the model wrote them."""
@@ -90,8 +84,30 @@ class Wire:
         return not self._asked_for[message]
 
     def take_used(self, model: str) -> Spoken:
-        used, self.used = self.used, Spoken()
-        return Spoken(model, used.input_tokens, used.cached_tokens, used.output_tokens)
+        """By all responses since it was asked last."""
+        used, self._used = self._used, []
+
+        def total(*path: str) -> int:
+            return sum(_count(usage, path) for usage in used)
+
+        return Spoken(
+            model,
+            total("input_tokens"),
+            total("input_token_details", "cached_tokens"),
+            total("output_tokens"),
+            total("input_token_details", "audio_tokens"),
+            total("input_token_details", "cached_tokens_details", "audio_tokens"),
+            total("output_token_details", "audio_tokens"),
+            len(used),
+        )
+
+
+def _count(usage: Mapping[str, Any], path: tuple[str, ...]) -> int:
+    """A provider that is only compatible may leave out the details, or everything."""
+    found: Any = usage
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, int) else 0
 
 
 def is_empty(event: Mapping[str, Any]) -> bool:
@@ -174,10 +190,10 @@ class RealtimeAgent(Agent):
         self._silence.ends()
         if answers and not preamble:
             self._ahead, self._awaited = not self._awaited, False
-        used = Spoken() if preamble else self._wire.take_used(self._owner.speech.realtime.model)
         text = message.text_content or ""
         # Where the line is lost in the middle of an answer, the core goes on from there.
         last = not self._waiting and (not self._owner.falling if interrupted else not preamble)
+        used = self._wire.take_used(self._owner.speech.realtime.model) if last else Spoken()
         self._scribe.told(text, interrupted=interrupted, last=last, used=used, answers=answers)
         if not preamble and not interrupted and unfounded(text, self._done, self._owner.language):
             logger.warning("the model claimed what no tool had done")

@@ -59,7 +59,7 @@ class FakeRealtime:
         self.connected = asyncio.Event()
         self._news = asyncio.Event()
 
-    async def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 20) -> None:
+    async def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 60) -> None:
         """A client event like this has come."""
         async with asyncio.timeout(seconds):
             while not any(wanted(event) for event in self.received):
@@ -218,7 +218,18 @@ class _Line:
                 await self._perform(act, response["id"], output)
         except asyncio.CancelledError:
             status = "cancelled"
-        usage = {"total_tokens": 30, "input_tokens": 20, "output_tokens": 10}
+        usage = {
+            "total_tokens": 30,
+            "input_tokens": 20,
+            "output_tokens": 10,
+            "input_token_details": {
+                "text_tokens": 12,
+                "audio_tokens": 8,
+                "cached_tokens": 5,
+                "cached_tokens_details": {"text_tokens": 3, "audio_tokens": 2},
+            },
+            "output_token_details": {"text_tokens": 4, "audio_tokens": 6},
+        }
         done = {**response, "status": status, "output": output, "usage": usage, "status_details": None}
         await self.send("response.done", response=done)
 

@@ -37,12 +37,13 @@ async def speaking(core: Any, settings: Any, brain: Any, *steps: Any, mode: str 
         model = realtime.RealtimeModel(
             base_url=url,
             api_key="test",
+            model="gpt-realtime",
             modalities=["text"],
             http_session=http,
             conn_options=APIConnectOptions(max_retry=8, retry_interval=0.05, timeout=2),
         )
         async with calling(core, settings, *steps, mode=mode, realtime=model, **how) as call:
-            await asyncio.wait_for(fake.connected.wait(), 5)
+            await asyncio.wait_for(fake.connected.wait(), 60)
             yield call, fake
 
 
@@ -50,7 +51,10 @@ async def test_both_sides_are_in_the_log(core, settings):
     async with speaking(core, settings, script([Say("We open at nine.")])) as (call, fake):
         await fake.customer_says("When do you open?")
         ended = await call.watch.event(TurnFinished)
-        assert (ended.status, ended.input_tokens, ended.output_tokens) == ("done", 20, 10)
+        assert (ended.status, ended.input_tokens, ended.output_tokens, ended.requests) == ("done", 20, 10, 1)
+        assert ended.cached_tokens == 5
+        # gpt-realtime: of text 9, 3 cached and 4 out, of sound 6, 2 cached and 6 out.
+        assert ended.cost_microdollars == round(9 * 4 + 3 * 0.4 + 4 * 16 + 6 * 32 + 2 * 0.4 + 6 * 64)
         said = await call.watch.event(MessageAdded)
         assert (said.text, said.mode) == ("When do you open?", "voice")
         assert [m.text.strip() for m in call.events(MessageFinished)] == ["We open at nine."]
@@ -96,7 +100,7 @@ async def test_a_call_that_needs_a_yes_waits_for_the_customers_own(core, setting
         await call.ear.hears("Please say yes or no.")
         assert "A, 1" in call.ear.everything
         assert shop.effects == []
-        await asyncio.wait_for(call.voice.settled(), 5)
+        await asyncio.wait_for(call.voice.settled(), 60)
         await fake.customer_says("Yes.")
         finished = await call.watch.event(ToolFinished)
         assert (finished.status, finished.output) == ("ok", "locked A1")
@@ -146,7 +150,7 @@ async def test_a_handoff_changes_who_speaks(core, settings):
 async def test_the_text_before_is_given_to_the_model(core, settings):
     async def typed(door, conversation):
         await door.say(ANA, conversation, "I am Ana.", client_message_id="t1")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for item in door.watch(ANA, conversation):
                 if isinstance(getattr(item, "event", None), TurnFinished):
                     return
@@ -218,7 +222,7 @@ async def test_what_was_done_after_a_yes_may_be_said(core, settings):
         await call.door.decide(ANA, call.conversation, asked.interrupt, "approve")
         await call.ear.hears("I have locked your card.")
         await call.watch.event(TurnFinished, status="done")
-        await asyncio.wait_for(call.voice.settled(), 10)
+        await asyncio.wait_for(call.voice.settled(), 60)
         assert not any("no tool has done it" in str(event.get("response")) for event in fake.received)
 
 
@@ -296,7 +300,7 @@ async def test_an_account_that_is_refused_makes_it_text_with_one_line(core, sett
         await fake.line.error("insufficient_quota", {})
         changed = await call.watch.event(ModeChanged, mode="text", reason="realtime_failed")
         assert "in writing" in changed.aloud
-        await asyncio.wait_for(call.voice.over.wait(), 10)
+        await asyncio.wait_for(call.voice.over.wait(), 60)
         typed = await call.door.say(ANA, call.conversation, "What is x?", client_message_id="t1")
         await call.watch.event(TurnFinished, turn=typed.turn, status="done")
 
