@@ -62,7 +62,7 @@ async def test_a_reply_does_not_wait_for_it(analysed, watching):
         watch = watching(door, ANA, conversation)
         first = await door.say(ANA, conversation, "a", client_message_id="m1")
         await watch.event(TurnFinished, turn=first.turn)
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         second = await door.say(ANA, conversation, "b", client_message_id="m2")
         await watch.event(TurnFinished, turn=second.turn)
         hold.go.set()

@@ -197,7 +197,7 @@ async def test_messages_said_meanwhile_take_their_turn_in_order(core, watching):
     async with core(["First ", hold, "answer."], "Second answer.", "Third answer.") as door:
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "one", client_message_id="m1")
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         for n, text in ((2, "two"), (3, "three")):
             last = await door.say(ANA, conversation, text, client_message_id=f"m{n}")
         hold.go.set()
@@ -224,7 +224,7 @@ async def test_more_turns_than_the_process_takes_are_refused(core):
     async with core([hold, "x"], max_active_turns=1) as door:
         first, second = await door.start(ANA), await door.start(ANA)
         await door.say(ANA, first, "Hi", client_message_id="m1")
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         with pytest.raises(Overloaded):
             await door.say(ANA, second, "Hi", client_message_id="m1")
         hold.go.set()
@@ -235,7 +235,7 @@ async def test_a_tool_is_in_the_log_before_it_runs_and_after(core, watching, sho
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "Go", client_message_id="m1")
         watch = watching(door, ANA, conversation)
-        await asyncio.wait_for(shop.running.wait(), 5)
+        await asyncio.wait_for(shop.running.wait(), 20)
         called = await watch.event(ToolCalled)
         assert called.tool == "slow"
         assert [e.text for e in watch.events if isinstance(e, MessageFinished)] == ["Let me see. "]
@@ -422,7 +422,7 @@ async def test_five_watchers_who_join_at_different_times_see_the_same(core, watc
         early = watching(door, ANA, conversation)
         await door.say(ANA, conversation, "Go", client_message_id="m1")
         middle = watching(door, ANA, conversation)
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         late = [watching(door, ANA, conversation) for _ in range(2)]
         hold.go.set()
         await early.event(TurnFinished)

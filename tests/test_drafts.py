@@ -47,7 +47,7 @@ async def test_words_of_a_finished_message_that_come_late_are_not_saved(core, wa
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "Hi", client_message_id="m1")
         finished = await watching(door, ANA, conversation).event(MessageFinished)
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         await _save(door, conversation, finished.message, seq=3)
         assert await _rows(door) == []
         await _save(door, conversation, "msg_of_now", seq=log_head(door, conversation))
@@ -61,7 +61,7 @@ async def test_a_piece_that_is_saved_again_counts_once(core):
     async with core([hold, "x"]) as door:
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "Hi", client_message_id="m1")
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         await _save(door, conversation, "msg_1", seq=log_head(door, conversation), text="It is")
         await _save(door, conversation, "msg_1", seq=log_head(door, conversation), text="It is 42")
         assert [row.text for row in await _rows(door)] == ["It is 42"]

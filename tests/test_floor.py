@@ -93,7 +93,7 @@ async def test_a_tool_that_runs_ends_cleanly_under_the_person(core, watching, sh
     async with core([Call("slow")]) as door:
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "Go", client_message_id="m1")
-        await asyncio.wait_for(shop.running.wait(), 5)
+        await asyncio.wait_for(shop.running.wait(), 20)
         await door.take_floor(MAYA, conversation)
         shop.go.set()
         watch = watching(door, ANA, conversation)
@@ -123,7 +123,7 @@ async def test_queued_messages_are_kept_for_the_person(core, watching):
     async with core([hold, "never said"]) as door:
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "one", client_message_id="m1")
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         second = await door.say(ANA, conversation, "two", client_message_id="m2")
         await door.take_floor(MAYA, conversation)
         watch = watching(door, ANA, conversation)

@@ -94,7 +94,7 @@ async def test_closing_waits_for_a_call_under_way(core, watching, shop):
     async with core([Call("slow")], "x") as door:
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "Go", client_message_id="m1")
-        await asyncio.wait_for(shop.running.wait(), 5)
+        await asyncio.wait_for(shop.running.wait(), 20)
         await door.stop(ANA, conversation)
         shop.go.set()
     async with core() as door:

@@ -210,8 +210,8 @@ async def test_an_answer_without_end_stops_at_the_total_time(fake, asker):
 
 
 async def test_signs_of_life_keep_a_thinking_model_waiting(fake, asker):
-    fake.script(Answer("Done.", keepalives=20, pace=0.1))
-    assert message(await asker(idle_timeout=1.5).ask()) == "Done."
+    fake.script(Answer("Done.", keepalives=34, pace=0.1))
+    assert message(await asker(idle_timeout=3).ask()) == "Done."
 
 
 async def test_silence_before_the_first_word_is_told_once_and_not_asked_again(fake, asker):

@@ -123,7 +123,7 @@ async def test_what_was_queued_goes_on_where_the_stop_was_made(core, watching):
         conversation = await a.start(ANA)
         await a.say(ANA, conversation, "one", client_message_id="m1")
         second = await b.say(ANA, conversation, "two", client_message_id="m2")
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         await b.stop(ANA, conversation)
         watch = watching(a, ANA, conversation)
         await watch.event(TurnFinished, turn=second.turn, status="done")
@@ -182,7 +182,7 @@ async def test_a_stop_leaves_nothing_of_what_was_being_saved_at_that_moment(core
     async with core([hold, "x"], lease_seconds=LONG_LEASE) as a, core() as b:
         conversation = await a.start(ANA)
         await a.say(ANA, conversation, "Hi", client_message_id="m1")
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         lease = next(iter(a.turns._running.values()))[0].lease
         piece = {"conversation": conversation, "offset": 0, "message": "msg_1", "turn": lease.turn, "agent": "lead"}
         save = partial(log.save_pieces, pieces=[piece | {"text": "late", "f": lease.fence, "seq": 3}])
@@ -254,7 +254,7 @@ async def test_a_turn_of_ours_that_runs_no_more_keeps_no_lease(core, watching):
     async with core([hold, "x"]) as a:
         conversation = await a.start(ANA)
         await a.say(ANA, conversation, "Hi", client_message_id="m1")
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         shop = a.turns._shop
         assert await shop.database.write(lambda c: leases.heartbeat(c, shop.owner, [])) == set()
         running = next(iter(a.turns._running))

@@ -73,7 +73,7 @@ async def test_a_finished_call_is_not_run_again(core, watching, wreck, shop):
     async with core([Call("charge", {"amount": 5})], [hold, "x"]) as door:
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "Charge me", client_message_id="m1")
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         address = wreck()
         hold.go.set()
     async with core("You paid 5.", database_url=address) as door:
@@ -86,7 +86,7 @@ async def test_a_call_cut_in_the_middle_is_said_to_be_unknown(core, watching, wr
     async with core([Call("slow")], "x") as door:
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "Go", client_message_id="m1")
-        await asyncio.wait_for(shop.running.wait(), 5)
+        await asyncio.wait_for(shop.running.wait(), 20)
         address = wreck()
         shop.go.set()
     async with core("I am not sure it was done.", database_url=address) as door:
@@ -103,7 +103,7 @@ async def test_an_idempotent_call_cut_in_the_middle_is_retried_with_its_key(core
     async with core([Call("slow")], "x") as door:
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "Go", client_message_id="m1")
-        await asyncio.wait_for(shop.running.wait(), 5)
+        await asyncio.wait_for(shop.running.wait(), 20)
         address = wreck()
         shop.go.set()
     async with core("Done.", database_url=address) as door:
@@ -139,7 +139,7 @@ async def test_queued_messages_run_after_the_crash_in_their_order(core, watching
     async with core([hold, "x"], "y") as door:
         conversation = await door.start(ANA)
         await door.say(ANA, conversation, "one", client_message_id="m1")
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         second = await door.say(ANA, conversation, "two", client_message_id="m2")
         address = wreck()
         hold.go.set()
@@ -156,7 +156,7 @@ async def test_a_crowd_of_turns_is_taken_up_beside_those_who_come_then(core, wat
     async with core(*[[hold, "x"]] * crowd) as door:
         before = await asyncio.gather(*(door.start(ANA) for _ in range(crowd)))
         await asyncio.gather(*(door.say(ANA, place, "Hi", client_message_id="m1") for place in before))
-        await asyncio.wait_for(hold.reached.wait(), 5)
+        await asyncio.wait_for(hold.reached.wait(), 20)
         address = wreck()
         hold.go.set()
     answers = ScriptedModels(otherwise=lambda _items: [silent, "Answered."])

@@ -3,4 +3,4 @@
 import pytest
 
 #: One browser serves all tests of a worker, so they share its event loop.
-in_browser = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+in_browser = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]

@@ -23,7 +23,7 @@ from voice import embedded
 RATE = 48_000
 #: As much as the end of a sentence needs to be heard as one.
 SILENCE = 1.0
-CALL_MS = 40_000
+CALL_MS = 90_000
 #: A sentence and its transcript take a fourth of it.
 HEARD_MS, ATTEMPTS = 20_000, 3
 #: Who asked for the microphone, and which are open. What would clean the sound is off: it is clean.

@@ -31,7 +31,7 @@ async def logged(town: Stage, panel: Panel, type_: str, count: int) -> list[dict
     """So many events of this type, when they are there."""
     found: list[dict[str, Any]] = []
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(found) < count:
                 await asyncio.sleep(0.2)
                 found = [event for event in await log(town, panel) if event["type"] == type_]

@@ -18,7 +18,7 @@ from tests.conftest import OpenCore
 from tests.voice.room import Place, livekit_server
 from voice import embedded
 
-WAIT_MS = 10_000
+WAIT_MS = 30_000
 
 
 def missing(what: str) -> None:

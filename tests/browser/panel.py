@@ -8,7 +8,7 @@ from typing import Any
 from playwright.async_api import FrameLocator, Locator, Page, expect
 
 
-async def until(where: Page | Locator, condition: str, seconds: float = 10) -> None:
+async def until(where: Page | Locator, condition: str, seconds: float = 60) -> None:
     """Looks once a frame. (Playwright's own waiting evaluates text, which the pages' policies forbid.)"""
     look = f"const look = () => {condition} ? done() : requestAnimationFrame(look); look();"
     async with asyncio.timeout(seconds):

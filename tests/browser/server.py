@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.ports import free_port
 
 SECRET = "only-for-the-browser-tests-on-loopback-0123"
-START_SECONDS = 40
+START_SECONDS = 120
 
 
 class ServerProcess:

@@ -64,7 +64,7 @@ class Stage:
         given = {"viewport": {"width": 1100, "height": 800}, "reduced_motion": "reduce", **options}
         context = await self.chromium.new_context(**given)
         self._browsers.push_async_callback(context.close)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         await context.add_init_script(OPENED)
         context.on("weberror", lambda error: self.troubles.append(str(error.error)))
         context.on("console", lambda said: self._heard(said.text))

@@ -26,7 +26,7 @@ from tests.voice.room import Place, place
 from tests.wire_server import settings as settings_of
 
 #: The time of waiting for other calls to end counts, too.
-pytestmark = [in_browser[0], pytest.mark.livekit, pytest.mark.timeout(400)]
+pytestmark = [in_browser[0], pytest.mark.livekit, pytest.mark.timeout(600)]
 
 HOURS = "The store opens early in the morning."
 STORY = (
@@ -216,7 +216,7 @@ async def test_a_ticket_that_comes_when_another_conversation_was_chosen_opens_no
     await panel.page.route("**/voice", late)
     await panel.button("Talk with us").click()
     await panel.button("Start talking").click()
-    await asyncio.wait_for(asked.wait(), 30)
+    await asyncio.wait_for(asked.wait(), 60)
     await modes(town, panel, ["pipeline"])  # the worker is there before the ticket is
     await panel.menu("New conversation")
     await expect(caller.word).to_have_text(ENDED)

@@ -31,7 +31,7 @@ from tests.voice.room import Place, place
 from tests.wire_server import settings as settings_of
 
 #: The time of waiting for other calls to end counts, too.
-pytestmark = [in_browser[0], pytest.mark.livekit, pytest.mark.timeout(400)]
+pytestmark = [in_browser[0], pytest.mark.livekit, pytest.mark.timeout(600)]
 
 HOURS = "The store opens early in the morning."
 EXPERT = ("An expert, please", "I am the expert.", "Hello there.", "How can I help?")
@@ -212,7 +212,7 @@ async def test_a_call_that_nobody_comes_to_ends_in_words(town: Stage, here: Plac
     await panel.page.route("**/voice", give)
     await panel.button("Talk with us").click()
     await panel.button("Start talking").click()
-    await asyncio.wait_for(given.wait(), 30)
+    await asyncio.wait_for(given.wait(), 60)
     await expect(caller.word).to_have_text("Connecting…")
     assert await caller.microphones("live") == 1
     await until_in(media, invited.room)
@@ -226,7 +226,7 @@ async def test_a_call_that_nobody_comes_to_ends_in_words(town: Stage, here: Plac
 async def until_in(media: MediaServer, room: str) -> None:
     """The customer has joined it."""
     grants = {"roomAdmin": True, "room": room}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             found = await media._ask("RoomService/ListParticipants", grants, {"room": room})
             if found.get("participants"):

@@ -69,7 +69,7 @@ class Program:
     process: asyncio.subprocess.Process
     log: Path
 
-    async def says(self, words: str, seconds: float = 40, *, times: int = 1) -> None:
+    async def says(self, words: str, seconds: float = 120, *, times: int = 1) -> None:
         async with asyncio.timeout(seconds):
             while self.log.read_text().count(words) < times:
                 assert self.process.returncode is None, self.log.read_text()
@@ -78,7 +78,7 @@ class Program:
     async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         if self.process.returncode is None:
             os.killpg(self.process.pid, number)
-        await asyncio.wait_for(self.process.wait(), 15)
+        await asyncio.wait_for(self.process.wait(), 60)
 
 
 async def start(log: Path, *command: str, **environment: str) -> Program:
@@ -91,7 +91,7 @@ async def start(log: Path, *command: str, **environment: str) -> Program:
 
 
 async def listening(port: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -232,7 +232,7 @@ class Customer:
             self.captions.append((identity, text))
             self._news.set()
 
-    async def until(self, holds: Any, seconds: float = 20) -> None:
+    async def until(self, holds: Any, seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             while not holds():
                 self._news.clear()
@@ -314,7 +314,7 @@ async def calling(here: Place) -> AsyncIterator[tuple[Customer, Watch]]:
     try:
         async with joined(here, visitor) as customer:
             await watch.until(lambda i: isinstance(getattr(i, "event", None), ModeChanged), seconds=40)
-            await asyncio.wait_for(agent_is_there(customer.room), 40)
+            await asyncio.wait_for(agent_is_there(customer.room), 60)
             yield customer, watch
     finally:
         await watch.aclose()

@@ -114,13 +114,13 @@ class Ear(TextOutput):
     def everything(self) -> str:
         return " ".join([*self.spoken, self._now])
 
-    async def until(self, wanted: Callable[[Ear], bool], seconds: float = 20) -> None:
+    async def until(self, wanted: Callable[[Ear], bool], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             while not wanted(self):
                 self._news.clear()
                 await self._news.wait()
 
-    async def hears(self, text: str, seconds: float = 20) -> None:
+    async def hears(self, text: str, seconds: float = 60) -> None:
         """Until this was said, in one piece."""
         try:
             await self.until(lambda ear: text in ear.everything, seconds)

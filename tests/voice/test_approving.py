@@ -18,7 +18,7 @@ async def asked(call) -> InterruptOpened:
     call.mouth.say("Lock my card A17.")
     opened = await call.watch.event(InterruptOpened)
     await call.ear.hears(QUESTION)
-    await asyncio.wait_for(call.voice.settled(), 5)
+    await asyncio.wait_for(call.voice.settled(), 60)
     return opened
 
 
@@ -75,7 +75,7 @@ async def test_what_was_decided_on_the_screen_is_not_asked_again(core, settings,
 async def typed(door, conversation):
     """And the question is on the screen."""
     await door.say(ANA, conversation, "Lock my card A17.", client_message_id="t1")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for item in door.watch(ANA, conversation):
             if isinstance(getattr(item, "event", None), InterruptOpened):
                 return
@@ -84,7 +84,7 @@ async def typed(door, conversation):
 async def test_a_question_that_was_open_before_the_call_is_read_when_it_begins(core, settings, shop):
     async with calling(core, settings, LOCK, "It is locked.", before=typed) as call:
         await call.ear.hears(QUESTION)
-        await asyncio.wait_for(call.voice.settled(), 5)
+        await asyncio.wait_for(call.voice.settled(), 60)
         call.mouth.say("Yes.")
         await call.ear.hears("It is locked.")
         await call.watch.event(TurnFinished, status="done")

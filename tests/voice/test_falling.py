@@ -22,7 +22,7 @@ MOMENT = "One moment, please, I will do that for you right now. It can take a li
 async def back_in_text(call, reason):
     changed = await call.watch.event(ModeChanged, mode="text")
     assert changed.reason == reason
-    await asyncio.wait_for(call.voice.over.wait(), 10)
+    await asyncio.wait_for(call.voice.over.wait(), 60)
     return changed
 
 
@@ -30,7 +30,7 @@ async def test_an_ear_that_fails_makes_it_text_and_what_was_heard_is_answered_th
     hold = Hold()
     async with calling(core, settings, ["We open ", hold, "at nine."], "In writing.") as call:
         call.mouth.say("When do you open?")
-        await asyncio.wait_for(hold.reached.wait(), 10)
+        await asyncio.wait_for(hold.reached.wait(), 60)
         call.mouth.events.put_nowait(DOWN)
         changed = await back_in_text(call, "speech_failed")
         assert changed.aloud == voice_lines.line("speech", "en")
@@ -62,7 +62,7 @@ async def test_a_voice_that_fails_in_the_middle_of_an_answer_does_not_stop_the_t
     async with calling(core, settings, [f"{MOMENT} ", Call("slow")], "Done.", throat=throat) as call:
         throat.fails = DOWN
         call.mouth.say("Do the slow thing.")
-        await asyncio.wait_for(shop.running.wait(), 10)
+        await asyncio.wait_for(shop.running.wait(), 60)
         await back_in_text(call, "speech_failed")
         await call.voice.aclose()
         shop.go.set()
@@ -79,7 +79,7 @@ async def test_a_voice_that_stutters_once_goes_on(core, settings):
         call.mouth.say("When do you open?")
         await call.ear.hears("We open at nine.", seconds=15)
         await call.watch.event(TurnFinished, status="done")
-        await asyncio.wait_for(call.voice.live.wait_for_idle(), 10)
+        await asyncio.wait_for(call.voice.live.wait_for_idle(), 60)
         assert not call.voice.over.is_set()
         assert call.voice.live.output.audio.seconds > 0
 
@@ -90,7 +90,7 @@ async def test_who_hangs_up_in_the_middle_of_an_answer_reads_the_rest(core, sett
         call.mouth.say("When do you open?")
         await call.ear.hears("We open at nine,")
         assert await call.door.voice.leave(ANA, call.conversation)
-        await asyncio.wait_for(call.voice.over.wait(), 10)
+        await asyncio.wait_for(call.voice.over.wait(), 60)
         await call.voice.aclose()
         hold.go.set()
         await call.watch.event(TurnFinished, status="done")
@@ -105,7 +105,7 @@ async def test_a_call_has_its_length_and_the_customer_is_told_before_it_ends(cor
         await call.ear.hears(voice_lines.line("limit", "en"))
         changed = await back_in_text(call, "limit")
         assert changed.aloud == voice_lines.line("limit", "en")
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 60)
         assert call.ear.spoken == [voice_lines.line("soon", "en"), voice_lines.line("limit", "en")]
 
 
@@ -113,7 +113,7 @@ async def test_what_is_asked_while_the_call_runs_out_is_answered_in_writing(core
     hold = Hold()
     async with calling(core, settings, ["We open ", hold, "at nine."]) as call:
         call.mouth.say("When do you open?")
-        await asyncio.wait_for(hold.reached.wait(), 10)
+        await asyncio.wait_for(hold.reached.wait(), 60)
         call.voice.end("limit", "limit")
         await back_in_text(call, "limit")
         await call.voice.aclose()

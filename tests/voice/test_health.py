@@ -81,7 +81,7 @@ async def status(url: str) -> int:
 
 
 async def tells(url: str, wanted: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             if await status(url) == wanted:
                 return
@@ -92,7 +92,7 @@ async def test_it_waits_for_calls_while_the_media_server_knows_it() -> None:
     fake = FakeMediaServer()
     fake.slow.clear()
     async with working(fake) as url:
-        await asyncio.wait_for(fake.asked.wait(), 30)
+        await asyncio.wait_for(fake.asked.wait(), 60)
         assert await status(url) == 503
         fake.slow.set()
         await tells(url, 200)
@@ -101,7 +101,7 @@ async def test_it_waits_for_calls_while_the_media_server_knows_it() -> None:
         fake.asked.clear()
         fake.slow.clear()
         fake.away = False
-        await asyncio.wait_for(fake.asked.wait(), 30)
+        await asyncio.wait_for(fake.asked.wait(), 60)
         assert await status(url) == 503
         fake.slow.set()
         await tells(url, 200)

@@ -61,7 +61,7 @@ async def test_a_customer_who_breaks_in_leaves_in_the_log_what_was_heard(core, s
 async def test_a_tool_that_runs_when_the_customer_breaks_in_finishes(core, settings, shop):
     async with calling(core, settings, ["One moment.", Call("slow")], "I am here.") as call:
         call.mouth.say("Do the slow thing.")
-        await asyncio.wait_for(shop.running.wait(), 5)
+        await asyncio.wait_for(shop.running.wait(), 60)
         call.mouth.say("Are you there?")
         await call.ear.hears("I am here.")
         shop.go.set()
@@ -92,7 +92,7 @@ async def test_a_typed_message_is_answered_aloud_during_a_call(core, settings):
 async def test_a_call_in_a_conversation_that_is_erased_is_over(core, settings):
     async with calling(core, settings) as call:
         await call.door.erase(ANA, call.conversation)
-        await asyncio.wait_for(call.voice.over.wait(), 20)
+        await asyncio.wait_for(call.voice.over.wait(), 60)
 
 
 async def test_a_turn_that_fails_says_so_aloud(core, settings):
@@ -111,7 +111,7 @@ async def test_words_that_cannot_be_taken_are_refused_aloud_in_the_customers_lan
         await watching(door, ANA, conversation).event(TurnFinished)
         await asyncio.gather(*(task for _, task in door.turns._running.values()))  # only then its place is free
         await door.say(BOB, await door.start(BOB), "Something long.", client_message_id="t2")
-        await asyncio.wait_for(hold.reached.wait(), 20)
+        await asyncio.wait_for(hold.reached.wait(), 60)
 
     steps = "Gern.", ["One ", hold, "moment."]
     async with calling(core, settings, *steps, before=busy, max_active_turns=1) as call:
@@ -123,4 +123,4 @@ async def test_words_that_cannot_be_taken_are_refused_aloud_in_the_customers_lan
 async def _heard_by_the_session(call, text):
     transcribed = asyncio.Event()
     call.voice.live.on("user_input_transcribed", lambda event: event.transcript == text and transcribed.set())
-    await asyncio.wait_for(transcribed.wait(), 5)
+    await asyncio.wait_for(transcribed.wait(), 60)

@@ -25,7 +25,7 @@ from tests.scripted import Call, Hold
 from tests.voice.room import agent_is_there, calling, joined, place
 from tests.voice.stage import SERVICE
 
-pytestmark = [pytest.mark.livekit, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.livekit, pytest.mark.timeout(600)]
 
 ALERT = Call("displayAlert", {"level": "info", "title": "Opening hours", "text": "We open at nine."})
 LONG = "The store opens at nine. " + "It is a large store with many friendly people in it. " * 6
@@ -122,10 +122,10 @@ async def test_a_second_device_takes_the_call_over(core, settings, tmp_path):
     async with place(core, settings, tmp_path, "Hello again.") as here, calling(here) as call:
         first, watch = call
         async with joined(here, first.visitor) as second:
-            await asyncio.wait_for(first.gone.wait(), 10)
+            await asyncio.wait_for(first.gone.wait(), 60)
             assert second.started["room"] != first.started["room"]
             await watch.event(ModeChanged, mode="text", reason="taken_over")
-            await asyncio.wait_for(agent_is_there(second.room), 30)
+            await asyncio.wait_for(agent_is_there(second.room), 60)
             await second.say("Hello there, good morning.")
             await watch.until(
                 lambda i: isinstance(getattr(i, "event", None), MessageFinished) and i.event.text == "Hello again.", 25

@@ -14,7 +14,7 @@ from tests.scripted import Hold
 from tests.voice.fake_speech import FakeSpeech, speech_service
 from tests.voice.room import calling, place
 
-pytestmark = [pytest.mark.livekit, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.livekit, pytest.mark.timeout(600)]
 
 #: What the customer is promised.
 TOLD_SECONDS = 10
@@ -60,7 +60,7 @@ async def test_a_call_whose_ear_voice_media_server_or_worker_goes_goes_on_in_wri
         fake.voice = "up"
         async with calling(here) as (customer, watch):
             await customer.say("When do you open?")
-            await asyncio.wait_for(hold.reached.wait(), 20)
+            await asyncio.wait_for(hold.reached.wait(), 60)
             await here.media.end(signal.SIGKILL)
             assert (await back_in_text(watch)).reason == "connection_lost"
             hold.go.set()

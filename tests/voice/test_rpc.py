@@ -68,7 +68,7 @@ async def test_a_screen_that_does_not_show_it_keeps_nobody_from_speaking(core, s
         call.mouth.say("When do you open?")
         await call.ear.hears("Here you are.")
         await call.watch.event(TurnFinished, status="done")
-        await asyncio.wait_for(phone.called.wait(), 5)
+        await asyncio.wait_for(phone.called.wait(), 60)
         await call.voice.settled()
         assert call.events(DeliverableAcknowledged) == []
         assert len(call.events(DeliverableShown)) == 1

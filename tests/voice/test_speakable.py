@@ -30,7 +30,7 @@ async def test_who_breaks_in_after_hearing_of_a_list_still_has_it_on_the_screen(
     text = "Here are two:\n\n- Pure S\n- Pure M\n\n"
     async with calling(core, settings, [text, hold, "Which one do you want?"], "Gladly.") as call:
         call.mouth.say("Which plans are there?")
-        await asyncio.wait_for(hold.reached.wait(), 20)
+        await asyncio.wait_for(hold.reached.wait(), 60)
         await call.ear.hears("You see it on your screen.")
         call.mouth.say("The second one.")
         await call.watch.event(TurnFinished, status="stopped")

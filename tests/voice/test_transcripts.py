@@ -61,7 +61,7 @@ class SpokenConversations:
         await voice.settled()
         head = int((await self._there.snapshot(who, conversation))["version"].partition(".")[0])
         await self._speak(mouth, text)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for item in self._there.watch(who, conversation, Cursor(head)):
                 if isinstance(item, Logged) and isinstance(item.event, MessageAdded) and item.event.text == text:
                     return Receipt(item.event.turn, item.event.message, Cursor(item.seq - 1))
@@ -97,7 +97,7 @@ class RealtimeConversations(SpokenConversations):
         self._fake, self._model = fake, model
 
     async def _speak(self, mouth: Mouth, text: str) -> None:
-        await asyncio.wait_for(self._fake.connected.wait(), 20)
+        await asyncio.wait_for(self._fake.connected.wait(), 60)
         await self._fake.customer_says(text)
 
     def _speech(self, mouth: Mouth) -> Speech:
