@@ -298,6 +298,9 @@ class Voices(Protocol):
     ) -> None:
         """What the session's model said, as far as it was heard; the last of it ends the turn."""
 
+    async def count(self, who: Principal, session: str, used: Spoken) -> None:
+        """What the session's model used beside the turns that it ended; also when the session is over."""
+
 
 class Conversations(Protocol):
     async def start(self, who: Principal, start: Start = Start()) -> str:

@@ -241,7 +241,7 @@ class TurnFinished:
 
 @dataclass(frozen=True, slots=True)
 class UsageCounted:
-    """What was used beside the turns (by the analyst). Money as in TurnFinished."""
+    """What was used beside the turns (by the analyst, or a voice). Money as in TurnFinished."""
 
     type: ClassVar[str] = "usage.counted"
     by: str

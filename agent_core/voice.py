@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Row
 from agent_core import approvals, graph, hearing, ids, journal, log, pricing, turn_rows, voice_lines, voice_rows
 from agent_core.door import Brief, Called, Invitation, Principal, Receipt, Spoken, VoiceTool
 from agent_core.errors import Conflict, Fenced, Invalid, NotFound
-from agent_core.events import AgentChanged, Cursor, Event, MessageFinished, TurnFinished
+from agent_core.events import AgentChanged, Cursor, Event, MessageFinished, TurnFinished, UsageCounted
 from agent_core.gateway import Tool, title
 from agent_core.journal import Call
 from agent_core.readable import readable
@@ -260,7 +260,7 @@ class InProcessVoice:
             cached_tokens=used.cached_tokens,
             output_tokens=used.output_tokens,
             requests=used.requests,
-            cost_microdollars=await self._cost(used, lease),
+            cost_microdollars=await _cost(used, (await self._shop.teams.at(lease.version)).team),
         )
 
         def work(connection: Connection) -> Outcome:
@@ -275,19 +275,19 @@ class InProcessVoice:
         except Fenced:
             raise Conflict("the turn is over") from None
 
-    async def _cost(self, used: Spoken, lease: Lease) -> int | None:
-        if used.model is None:
-            return None
-        team = (await self._shop.teams.at(lease.version)).team
-        return await pricing.cost_microdollars(
+    async def count(self, who: Principal, session: str, used: Spoken) -> None:
+        _only_service(who)
+        row = await self._db.read(lambda c: voice_rows.load(c, session))
+        counted = UsageCounted(
+            "voice",
             used.model,
-            input_tokens=used.input_tokens,
-            cached_tokens=used.cached_tokens,
-            output_tokens=used.output_tokens,
-            sound=pricing.Tokens(used.audio_input_tokens, used.audio_cached_tokens, used.audio_output_tokens),
-            requests=used.requests,
-            own=team.prices.get(used.model),
+            used.input_tokens,
+            used.cached_tokens,
+            used.output_tokens,
+            used.requests,
+            await _cost(used, self._shop.team),
         )
+        await self._door._write(row.conversation, lambda c: Outcome(log.append(c, row.conversation, [counted]), {}))
 
     async def _lease(self, session: str, turn: str) -> Lease:
         """The right to write for a turn that this session answers. Raises Conflict when it is over."""
@@ -391,6 +391,20 @@ class InProcessVoice:
         changed = AgentChanged(lease.turn, lease.agent, target)
         await self._door._write(lease.conversation, lambda c: turn_rows.change_agent(c, lease, [], changed))
         return Called("ok", json.dumps({"assistant": target}))
+
+
+async def _cost(used: Spoken, team: Team) -> int | None:
+    if used.model is None:
+        return None
+    return await pricing.cost_microdollars(
+        used.model,
+        input_tokens=used.input_tokens,
+        cached_tokens=used.cached_tokens,
+        output_tokens=used.output_tokens,
+        sound=pricing.Tokens(used.audio_input_tokens, used.audio_cached_tokens, used.audio_output_tokens),
+        requests=used.requests,
+        own=team.prices.get(used.model),
+    )
 
 
 def _only_service(who: Principal) -> None:

@@ -135,3 +135,9 @@ async def tell(door: TheDoor, who: CurrentService, session: Session, body: TellR
     """What the session's model said, as far as it was heard."""
     used = Spoken(**body.used.model_dump())
     await door.voice.tell(who, session, body.turn, body.text, status=body.status, last=body.last, used=used)
+
+
+@router.post("/usage", status_code=204, responses=CHANGE)
+async def count(door: TheDoor, who: CurrentService, session: Session, body: Used) -> None:
+    """What the session's model used beside the turns that it ended."""
+    await door.voice.count(who, session, Spoken(**body.model_dump()))

@@ -23,6 +23,7 @@ from agent_core.events import (
     TurnFinished,
     TurnResumed,
     TurnWaiting,
+    UsageCounted,
 )
 from agent_core.tables import conversations, turns, voice_sessions
 from tests.conftest import ANA, BOB, each_database
@@ -110,6 +111,7 @@ async def test_a_session_is_for_its_owner_and_the_services_worker(core):
             door.voice.beat(ANA, asked.session),
             door.voice.hear(ANA, asked.session, "Hi", client_message_id="v1"),
             door.voice.call_tool(ANA, asked.session, "turn_1", "c1", "lookup", "{}"),
+            door.voice.count(ANA, asked.session, Spoken("gpt-realtime", 1, 0, 1)),
             door.voice.leave(BOB, conversation),
         ):
             with pytest.raises(NotFound):
@@ -167,6 +169,20 @@ async def test_what_a_realtime_model_hears_and_says_is_a_turn_of_the_conversatio
             await door.voice.tell(WORKER, session, said.turn, "And more.")
         with pytest.raises(Conflict):
             await door.voice.call_tool(WORKER, session, said.turn, "c2", "lookup", '{"q": "y"}')
+
+
+async def test_what_a_realtime_model_used_beside_its_turns_counts_also_when_the_session_is_over(core, watching):
+    async with core() as door:
+        conversation = await door.start(ANA)
+        session = await speaking(door, conversation)
+        said = await door.voice.hear(WORKER, session, "What is x?", client_message_id="v1")
+        await door.voice.tell(WORKER, session, said.turn, "It is 42.", used=Spoken("gpt-realtime", 10, 0, 5))
+        await door.voice.change_mode(WORKER, session, "text")
+        await door.voice.count(WORKER, session, Spoken("gpt-realtime", 4, 0, 2, requests=2))
+        counted = await watching(door, ANA, conversation).event(UsageCounted)
+        assert (counted.by, counted.cost_microdollars) == ("voice", 4 * 4 + 2 * 16)
+        used = (await door.snapshot(ANA, conversation))["usage"]
+        assert (used["turns"], used["input_tokens"], used["requests"], used["unpriced"]) == (1, 14, 3, 0)
 
 
 async def test_text_goes_on_from_what_was_spoken(core, watching):

@@ -62,6 +62,9 @@ class VoiceDoor(RemoteConversations):
         body = {"turn": turn, "text": text, "status": status, "last": last, "used": asdict(used)}
         await self._voice(who, "POST", session, "/answer", body)
 
+    async def count(self, who: Principal, session: str, used: Spoken) -> None:
+        await self._voice(who, "POST", session, "/usage", asdict(used))
+
     async def _voice(self, who: Principal, method: str, session: str, path: str, body: Any = None) -> Any:
         return await self._request(who, method, f"voice/sessions/{session}{path}", body)
 

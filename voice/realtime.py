@@ -159,6 +159,7 @@ class RealtimeAgent(Agent):
 
     async def on_exit(self) -> None:
         self._silence.ends()
+        self._scribe.used(self._wire.take_used(self._owner.speech.realtime.model))
 
     def _take(self, event: Mapping[str, Any]) -> None:
         self._wire.take(event)

@@ -89,6 +89,11 @@ class Scribe:
             self._open.clear()
         await self._door.tell(SERVICE, self._session, turn, text, status=status, last=last, used=used)
 
+    def used(self, used: Spoken) -> None:
+        """By the model, beside the turns that it ended."""
+        if used.requests:
+            self._soon(self._door.count(SERVICE, self._session, used))
+
     # ---- calls
 
     async def call(self, call: str, tool: str, arguments: str) -> Called:

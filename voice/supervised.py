@@ -64,6 +64,10 @@ class SupervisedAgent(Agent):
 
     async def on_exit(self) -> None:
         self._silence.ends()
+        self._owner.scribe.used(self._used())
+
+    def _used(self) -> Spoken:
+        return self._wire.take_used(self._owner.speech.realtime.model)
 
     def _take(self, event: Mapping[str, Any]) -> None:
         self._wire.take(event)
@@ -94,10 +98,11 @@ class SupervisedAgent(Agent):
             if message.interrupted:
                 self._owner.report(self._telling.turn, text)
             self._telling = None
+            self._owner.scribe.used(self._used())
         elif not self._said.empty():
             said = self._said.get_nowait()
             self._owner.scribe.heard(said.text_content or "", said.id)
-            self._owner.scribe.told(text, interrupted=bool(message.interrupted), last=True, used=Spoken())
+            self._owner.scribe.told(text, interrupted=bool(message.interrupted), last=True, used=self._used())
 
     async def _ask(self, raw_arguments: dict[str, object], context: RunContext[None]) -> Any:
         """The customer's own words count; what the model made of them only where there is no transcript."""

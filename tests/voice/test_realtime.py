@@ -19,10 +19,14 @@ from agent_core.events import (
     ToolCalled,
     ToolFinished,
     TurnFinished,
+    UsageCounted,
 )
 from tests.conftest import ANA, MAYA
 from tests.voice.fake_realtime import Call, Faults, Say, realtime_server
 from tests.voice.stage import calling
+
+#: By an answer of the fake, at gpt-realtime's prices: of text 9, 3 cached and 4 out, of sound 6, 2 cached and 6 out.
+SPENT = 9 * 4 + 3 * 0.4 + 4 * 16 + 6 * 32 + 2 * 0.4 + 6 * 64
 
 
 def script(*answers: list[Any]):
@@ -53,8 +57,7 @@ async def test_both_sides_are_in_the_log(core, settings):
         ended = await call.watch.event(TurnFinished)
         assert (ended.status, ended.input_tokens, ended.output_tokens, ended.requests) == ("done", 20, 10, 1)
         assert ended.cached_tokens == 5
-        # gpt-realtime: of text 9, 3 cached and 4 out, of sound 6, 2 cached and 6 out.
-        assert ended.cost_microdollars == round(9 * 4 + 3 * 0.4 + 4 * 16 + 6 * 32 + 2 * 0.4 + 6 * 64)
+        assert ended.cost_microdollars == SPENT
         said = await call.watch.event(MessageAdded)
         assert (said.text, said.mode) == ("When do you open?", "voice")
         assert [m.text.strip() for m in call.events(MessageFinished)] == ["We open at nine."]
@@ -252,12 +255,16 @@ async def test_a_supervised_model_asks_the_core_with_the_customers_words(core, s
         ]
         assert outputs == ["We open at nine."]
         assert [m.text for m in call.events(MessageFinished)] == ["We open at nine."]
+        counted = await call.watch.event(UsageCounted)  # asking and saying: the turn itself is the core's
+        assert (counted.by, counted.model, counted.requests, counted.output_tokens) == ("voice", "gpt-realtime", 2, 20)
+        assert counted.cost_microdollars == 2 * SPENT
 
 
 async def test_a_supervised_models_small_talk_is_in_the_log_too(core, settings):
     async with speaking(core, settings, script([Say("Hello!")]), mode="supervised") as (call, fake):
         await fake.customer_says("Good morning.")
-        await call.watch.event(TurnFinished)
+        ended = await call.watch.event(TurnFinished)
+        assert (ended.model, ended.requests, ended.cost_microdollars) == ("gpt-realtime", 1, SPENT)
         assert [m.text for m in call.events(MessageAdded)] == ["Good morning."]
         assert [m.text.strip() for m in call.events(MessageFinished)] == ["Hello!"]
 
