@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,9 @@ MESSAGE_BYTES = 16 * 1024
 TOOL_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
 #: Of computing, for the schemas of one message: the older kinds compare each value with all others, for minutes.
 SCHEMA_SECONDS = 1.0
+#: By their digests: whether they describe an object.
+KNOWN_SCHEMAS = 4096
+_described: dict[bytes, bool] = {}
 #: Ids of things of ours, and the keys of operators' messages: a customer's words must pass for none of them.
 OURS = re.compile("(?:msg|dlv|call|int|turn)_[0-9a-f]{32}|operator:")
 
@@ -85,8 +89,21 @@ def _whole(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _describes_an_object(parameters: Mapping[str, Any]) -> bool:
-    """A provider that finds out refuses the whole turn, as if the owner had made a mistake."""
+    """A client sends the same with each message, and the check takes 25 ms for ten tools."""
     whole = _whole(parameters)
+    try:
+        seen = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).digest()
+    except (RecursionError, ValueError, TypeError):
+        return False
+    if seen not in _described:
+        if len(_described) >= KNOWN_SCHEMAS:
+            _described.clear()
+        _described[seen] = _is_of_an_object(whole)
+    return _described[seen]
+
+
+def _is_of_an_object(whole: dict[str, Any]) -> bool:
+    """A provider that finds out refuses the whole turn, as if the owner had made a mistake."""
     try:
         jsonschema.validators.validator_for(whole, jsonschema.Draft202012Validator).check_schema(whole)
     except (jsonschema.SchemaError, RecursionError, ValueError, TypeError, AttributeError):  # $schema may be anything

@@ -89,6 +89,20 @@ def test_a_tool_of_the_client_may_be_written_in_an_older_schema():
 
 
 @sqlite_only
+def test_what_a_client_sends_with_each_message_is_checked_once(monkeypatch):
+    checked = []
+    monkeypatch.setattr(intake, "_described", {})
+    monkeypatch.setattr(intake, "KNOWN_SCHEMAS", 2)
+    monkeypatch.setattr(intake, "_is_of_an_object", lambda whole: checked.append(whole) or True)
+    place = {"type": "object", "properties": {"place": {"type": "string"}, "day": {"type": "string"}}}
+    turned = {"properties": {"day": {"type": "string"}, "place": {"type": "string"}}}
+    for parameters in (place, place, turned, {}, {"type": "object", "required": ["a"]}, {}):
+        intake.client_tools([ClientTool("locate", "mine", parameters)], lambda _name: False)
+    empty = {"type": "object", "properties": {}}
+    assert checked == [place, empty, {**empty, "required": ["a"]}, empty]  # of more than two, none is remembered
+
+
+@sqlite_only
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("number", ["03", "04"])
 def test_a_schema_that_takes_ages_to_check_is_refused(number):
