@@ -25,14 +25,13 @@ class Tokens:
     cached: int = 0
     output: int = 0
 
-    def within(self, limit: Tokens) -> Tokens:
-        """A provider's counts need not add up; at most so many are believed."""
-        input_ = min(self.input, limit.input)
-        return Tokens(input_, min(self.cached, limit.cached, input_), min(self.output, limit.output))
-
-    def without(self, others: Tokens) -> Tokens:
-        rest = self.input - others.input
-        return Tokens(rest, min(self.cached - others.cached, rest), self.output - others.output)
+    def parted(self, sound: Tokens) -> tuple[Tokens, Tokens]:
+        """The text and the sound among these. A provider's counts need not add up, and it may not say what was cached."""
+        heard = min(sound.input, self.input)
+        text = self.input - heard
+        cached = min(max(sound.cached, self.cached - text), heard, self.cached)
+        said = min(sound.output, self.output)
+        return Tokens(text, self.cached - cached, self.output - said), Tokens(heard, cached, said)
 
     def of_one(self, requests: int) -> Tokens:
         return Tokens(self.input // requests, self.cached // requests, self.output // requests)
@@ -61,9 +60,7 @@ async def cost_microdollars(
     """
     if input_tokens == 0 and output_tokens == 0:
         return 0
-    used = Tokens(input_tokens, min(cached_tokens, input_tokens), output_tokens)
-    sound = sound.within(used)
-    text = used.without(sound)
+    text, sound = Tokens(input_tokens, min(cached_tokens, input_tokens), output_tokens).parted(sound)
     if own is not None:
         return _own(own, text, sound)
     if not model:

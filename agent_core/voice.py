@@ -394,7 +394,8 @@ class InProcessVoice:
 
 
 async def _cost(used: Spoken, team: Team) -> int | None:
-    if used.model is None:
+    told = used.input_tokens or used.output_tokens or not used.requests
+    if used.model is None or not told:
         return None
     return await pricing.cost_microdollars(
         used.model,

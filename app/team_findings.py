@@ -108,17 +108,18 @@ def _team(records: Records, team: Team) -> Finding:
 
 async def _prices(settings: Settings, team: Team) -> Finding:
     from agent_core.models import DEFAULT_MODEL
-    from agent_core.pricing import cost_microdollars
+    from agent_core.pricing import Tokens, cost_microdollars
     from app.doctor import Finding
 
     asked = [agent.model for agent in team.agents] + ([team.analyst.model] if team.analyst else [])
-    models = sorted({model or settings.model or DEFAULT_MODEL for model in asked} | _spoken(settings, team))
-    listed = [
-        model
-        for model in models
-        if await cost_microdollars(model, input_tokens=1, cached_tokens=0, output_tokens=0) is not None
-    ]
-    known = {model: "the team's" if model in team.prices else "price list" for model in (*listed, *team.prices)}
+    spoken = _spoken(settings, team)
+    models = sorted({model or settings.model or DEFAULT_MODEL for model in asked} | spoken)
+    known = {}
+    for model in models:
+        own, sound = team.prices.get(model), Tokens(1) if model in spoken else Tokens()
+        cost = await cost_microdollars(model, input_tokens=1, cached_tokens=0, output_tokens=0, sound=sound, own=own)
+        if cost is not None:
+            known[model] = "the team's" if own else "price list"
     told = [", ".join(f"{model} ({known[model]})" for model in models if model in known)]
     todo = ""
     if unknown := [model for model in models if model not in known]:
@@ -129,7 +130,9 @@ async def _prices(settings: Settings, team: Team) -> Finding:
 
 
 def _spoken(settings: Settings, team: Team) -> set[str]:
-    speaks = any("realtime" in mode for agent in team.agents for mode in agent.voice.modes)
+    from agent_core.gate import GATED
+
+    speaks = any(mode in GATED for agent in team.agents for mode in agent.voice.modes)
     return {settings.voice_realtime_model} if speaks else set()
 
 

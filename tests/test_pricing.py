@@ -80,6 +80,13 @@ async def test_the_owners_price_of_sound_is_the_owners_alone_to_know() -> None:
     assert await cost_microdollars("gpt-realtime", **SPOKEN, own=both) == spent
 
 
+async def test_what_was_cached_and_can_not_be_text_was_sound() -> None:
+    """A provider may say how much was cached, and not of what."""
+    used = {"input_tokens": 1000, "cached_tokens": 900, "output_tokens": 0}
+    cost = await cost_microdollars("gpt-realtime", **used, sound=Tokens(950, 0, 0))
+    assert cost == 50 * 0.4 + 850 * 0.4 + 100 * 32
+
+
 @pytest.mark.parametrize(
     "sound", [Tokens(9, 9, 9), Tokens(0, 9, 0), Tokens(5, 0, 0), Tokens(10, 0, 1), Tokens(3, 1, 1)]
 )
@@ -154,6 +161,27 @@ async def test_the_doctor_says_which_models_have_a_price(settings: Settings) -> 
         assert found.text.startswith(text)
         assert (found.level, bool(found.todo)) == ("ok", "none is known" in text)
     assert "prices" not in {one.subject async for one in examine({}, settings)}  # the demo model costs nothing
+
+
+@pytest.mark.parametrize(
+    ("own", "text"),
+    [
+        ({}, "gpt-5 (price list), gpt-realtime (price list)"),
+        ({"input": 4, "output": 16}, "gpt-5 (price list); none is known for gpt-realtime: what it uses"),
+        (
+            {"input": 4, "output": 16, "audio": {"input": 32, "output": 64}},
+            "gpt-5 (price list), gpt-realtime (the team's)",
+        ),
+    ],
+)
+async def test_the_doctor_knows_that_a_realtime_model_needs_a_price_of_its_sound(
+    settings: Settings, own: dict[str, Any], text: str
+) -> None:
+    speaks = {"voice": {"modes": ["supervised", "pipeline"]}}
+    file = changed(settings, lead=speaks, prices={"gpt-realtime": own} if own else {})
+    real = {"openai_api_key": SecretStr("sk-x"), "openai_base_url": "http://127.0.0.1:9/v1", "model": "gpt-5"}
+    found = {one.subject: one async for one in examine({}, at(settings, file).model_copy(update=real))}["prices"]
+    assert found.text.startswith(text)
 
 
 async def test_more_cached_tokens_than_tokens_are_not_believed() -> None:

@@ -262,7 +262,7 @@ class NearDoor:
         self._core, self._seen = core, seen
 
     def __getattr__(self, name: str) -> Any:
-        here = name in ("beat", "change_mode", "hear", "call_tool", "tell")
+        here = name in ("beat", "change_mode", "hear", "call_tool", "tell", "count")
         return getattr(self._core.voice if here else self._core, name)
 
     async def claim(self, who: Principal, session: str) -> Brief:

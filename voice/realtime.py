@@ -29,6 +29,8 @@ logger = logging.getLogger("parley.voice")
 
 #: Of the raw calls and finished messages that LiveKit tells of in another place.
 KEPT = 64
+#: Tokens of a turn that a provider is believed.
+MOST = 10**9
 SPOKEN = """
 
 You are speaking with the customer on a call. Say one or two short sentences at a time. Never read a table or a list
@@ -63,8 +65,9 @@ class Wire:
         for item in items:
             if item.get("type") == "message":
                 _keep(self._preambles, str(item.get("id")), calls)
-        if usage := response.get("usage"):
-            self._used.append(usage)
+        usage = response.get("usage")
+        if usage or response.get("status") != "cancelled":
+            self._used.append(usage if isinstance(usage, Mapping) else {})
 
     def arguments(self, call: str, repaired: Mapping[str, Any]) -> str:
         """As the model wrote them."""
@@ -88,7 +91,7 @@ class Wire:
         used, self._used = self._used, []
 
         def total(*path: str) -> int:
-            return sum(_count(usage, path) for usage in used)
+            return min(sum(_count(usage, path) for usage in used), MOST)
 
         return Spoken(
             model,
@@ -107,7 +110,7 @@ def _count(usage: Mapping[str, Any], path: tuple[str, ...]) -> int:
     found: Any = usage
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
-    return found if isinstance(found, int) else 0
+    return max(found, 0) if isinstance(found, int) and not isinstance(found, bool) else 0
 
 
 def is_empty(event: Mapping[str, Any]) -> bool:
@@ -151,13 +154,15 @@ class RealtimeAgent(Agent):
         self._done: list[str] = []  # the tools that have answered well since the customer spoke
 
     async def on_enter(self) -> None:
-        self.realtime_llm_session.on("openai_server_event_received", self._take)
+        self._provider = self.realtime_llm_session  # the next agent has the same
+        self._provider.on("openai_server_event_received", self._take)
         self._owner.entered.set()
         if self._takes_over:  # LiveKit would let the one who goes answer, without tools
             self.answer_is_due()
             self.session.generate_reply()
 
     async def on_exit(self) -> None:
+        self._provider.off("openai_server_event_received", self._take)
         self._silence.ends()
         self._scribe.used(self._wire.take_used(self._owner.speech.realtime.model))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from agent_core import ids
 from agent_core.door import Called, Spoken
-from agent_core.errors import ParleyError
+from agent_core.errors import Conflict, ParleyError
 from voice.door import VoiceDoor
 from voice.line import SERVICE, SPOKEN_PREFIX
 
@@ -77,6 +77,7 @@ class Scribe:
             asyncio.get_running_loop().call_later(TRANSCRIPT_SECONDS, self._give_up_waiting)
         else:
             logger.info("the model spoke outside of a turn")
+            await self._count(used)
 
     def _give_up_waiting(self) -> None:
         if self._early:
@@ -87,12 +88,24 @@ class Scribe:
         if last:
             self._turn = None
             self._open.clear()
-        await self._door.tell(SERVICE, self._session, turn, text, status=status, last=last, used=used)
+        try:
+            await self._door.tell(SERVICE, self._session, turn, text, status=status, last=last, used=used)
+        except Conflict:  # the turn has ended without this; its price has not gone away
+            await self._count(used)
+            raise
 
     def used(self, used: Spoken) -> None:
         """By the model, beside the turns that it ended."""
+        self._soon(self._count(used))
+
+    def hung_up(self) -> None:
+        """The words that these answered will not come any more."""
+        while self._early:
+            self.used(self._early.pop(0)[-1])
+
+    async def _count(self, used: Spoken) -> None:
         if used.requests:
-            self._soon(self._door.count(SERVICE, self._session, used))
+            await self._door.count(SERVICE, self._session, used)
 
     # ---- calls
 

@@ -176,6 +176,7 @@ class VoiceSession:
         if self._following is not None:
             self._following.cancel()
         self.line.leave()
+        self.scribe.hung_up()
         await self.settled()
 
     async def settled(self) -> None:

@@ -59,10 +59,12 @@ class SupervisedAgent(Agent):
         self._telling: Telling | None = None  # the answer that is being given, or said
 
     async def on_enter(self) -> None:
-        self.realtime_llm_session.on("openai_server_event_received", self._take)
+        self._provider = self.realtime_llm_session
+        self._provider.on("openai_server_event_received", self._take)
         self._owner.entered.set()
 
     async def on_exit(self) -> None:
+        self._provider.off("openai_server_event_received", self._take)
         self._silence.ends()
         self._owner.scribe.used(self._used())
 

@@ -175,7 +175,7 @@ async def test_a_model_that_speaks_while_the_customer_is_asked_still_has_its_tur
     assert found["write"].passed == 1, told
 
 
-async def test_a_supervised_model_has_to_ask_and_to_say_what_it_is_answered(owned, shop):
+async def test_a_supervised_model_has_to_ask_and_to_say_what_it_is_answered(owned, shop, caplog):
     ask = {"What is x?": Call("ask", {"request": "x"})}
     found, told, _ = await measured(
         owned, ask, LOOKUP, mode="supervised", models=ScriptedModels([CoreCall("lookup", {"q": "x"})], "It is 42.")
@@ -188,6 +188,7 @@ async def test_a_supervised_model_has_to_ask_and_to_say_what_it_is_answered(owne
     found, told, _ = await measured(owned, {"What is x?": Say("It is 42.")}, LOOKUP, mode="supervised")
     assert (found["read"].passed, "ask was called not at all" in told) == (0, True)
     assert shop.effects == []
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_the_command_measures_keeps_and_opens(owned, capsys):

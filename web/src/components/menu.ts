@@ -157,8 +157,8 @@ export class Menu extends LitElement {
     this.lines = []; // those of the last time would move under the finger when the new ones come
     void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>(".sheet button")?.focus());
     void this.others().then(
-      (lines) => (this.lines = lines),
-      () => (this.lines = []),
+      (lines) => (this.lines = this.lines.length ? this.lines : lines),
+      () => undefined,
     );
   };
 
