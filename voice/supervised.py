@@ -15,9 +15,9 @@ from livekit.agents import Agent, RunContext, ToolError, function_tool, llm
 from agent_core.door import Spoken
 from agent_core.errors import ParleyError
 from voice.line import Telling
-from voice.realtime import Wire, is_empty
 from voice.scribe import TRANSCRIPT_SECONDS
 from voice.silence import Silence
+from voice.wire import Wire, is_empty
 
 if TYPE_CHECKING:
     from voice.session import VoiceSession
